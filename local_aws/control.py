@@ -1,0 +1,109 @@
+"""`Control`: the stand-in's own API as a Python client, for the tests and the demo."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class ControlError(Exception):
+    """The stand-in refused a control request; the message says why."""
+
+
+class Control:
+    """Drives the stand-in that serves `endpoint` (such as ``http://127.0.0.1:5000``)."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+
+    def health(self) -> dict[str, Any]:
+        """Whether it serves: ``{"status": "ok", "moto": "5.2.5"}``."""
+        return self._post("health")
+
+    def reset(self) -> None:
+        """Forget all resources, calls and faults; settings are the defaults again."""
+        self._post("reset")
+
+    def calls(self, action: str | None = None) -> list[dict[str, Any]]:
+        """The AWS calls seen, oldest first, of one action (``logs.CreateExportTask``) or all.
+
+        Each has action, service, region, parameters, status (HTTP; None when dropped) and time (epoch s).
+        """
+        found: list[dict[str, Any]] = self._post("calls", action=action)["calls"]
+        return found
+
+    def forget_calls(self) -> None:
+        """Forget the calls seen."""
+        self._post("forget-calls")
+
+    def fault(
+        self,
+        action: str,
+        *,
+        times: int = 1,
+        error: str | None = None,
+        message: str = "",
+        status: int = 400,
+        drop: str | None = None,
+        delay: float = 0,
+    ) -> None:
+        """Make the next `times` calls of `action` (``*``: any) fail with an error code, lose their connection
+        (`drop` "before" the call runs, or "after", when only its answer is lost), or wait `delay` seconds.
+        """
+        self._post(
+            "fault",
+            action=action,
+            times=times,
+            error=error,
+            message=message,
+            status=status,
+            drop=drop,
+            delay=delay,
+        )
+
+    def clear_faults(self) -> None:
+        """Forget the faults not yet used up."""
+        self._post("clear-faults")
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings, until the next reset: see `local_aws.settings.Settings`."""
+        self._post("configure", **settings)
+
+    def create_log_group(
+        self,
+        name: str,
+        *,
+        region: str,
+        creation_time_ms: int | None = None,
+        retention_days: int | None = None,
+        log_group_class: str = "STANDARD",
+    ) -> None:
+        """Create a log group, in the past if need be (epoch milliseconds)."""
+        self._post(
+            "create-log-group",
+            name=name,
+            region=region,
+            creation_time_ms=creation_time_ms,
+            retention_days=retention_days,
+            log_group_class=log_group_class,
+        )
+
+    def put_events(self, log_group: str, stream: str, events: list[dict[str, Any]], *, region: str) -> None:
+        """Add events of any age: dicts of timestamp (epoch ms), message and, unless it is the same,
+        ingestionTime (epoch ms). The stream is created when missing.
+        """
+        self._post("put-events", log_group=log_group, stream=stream, events=events, region=region)
+
+    def _post(self, command: str, **body: Any) -> dict[str, Any]:
+        address = urlsplit(self.endpoint)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        try:
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", f"/local-aws/{command}", json.dumps(body), headers)
+            answer = connection.getresponse()
+            content: dict[str, Any] = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise ControlError(content["error"])
+        return content

@@ -1,0 +1,200 @@
+"""The stand-in's own HTTP API: ``POST /local-aws/<command>`` with a JSON object. Client: control.py."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import moto
+from moto.core.base_backend import BackendDict
+from moto.core.exceptions import JsonRESTError
+from moto.core.model_instances import reset_model_data
+from moto.logs.models import logs_backends
+
+from local_aws import logs
+from local_aws.actions import is_known
+from local_aws.records import Fault, Records
+from local_aws.settings import SETTINGS
+
+PREFIX = "/local-aws/"
+ACCOUNT = "123456789012"
+REQUIRED = object()
+READS = ("health", "calls")  # may be read with GET too
+
+Body = dict[str, Any]
+Number = (int, float)
+Text = str | None
+
+
+class BadRequest(ValueError):
+    """What is wrong with the request, in a sentence; answered with 400."""
+
+
+class ControlApi:
+    """Answers control requests; every command gives a JSON object."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._commands: dict[str, Callable[[Body], Body]] = {
+            "health": self._health,
+            "reset": self._reset,
+            "calls": self._calls,
+            "forget-calls": self._forget_calls,
+            "fault": self._fault,
+            "clear-faults": self._clear_faults,
+            "configure": self._configure,
+            "create-log-group": self._create_log_group,
+            "put-events": self._put_events,
+        }
+
+    def answer(self, environ: dict[str, Any], body: bytes) -> tuple[int, Body]:
+        """Run the command that the path names: HTTP status and content."""
+        name = environ["PATH_INFO"].removeprefix(PREFIX)
+        if name not in self._commands:
+            return 404, {"error": f"There is no {name!r}; there are: {', '.join(sorted(self._commands))}."}
+        try:
+            return 200, self._commands[name](_read(environ, body))
+        except ValueError as error:
+            return 400, {"error": str(error)}
+        except JsonRESTError as error:
+            return 400, {"error": f"{error.error_type}: {error.message}"}
+
+    def _health(self, body: Body) -> Body:
+        return {"status": "ok", "moto": moto.__version__}
+
+    def _reset(self, body: Body) -> Body:
+        with logs.LOCK:
+            BackendDict.reset()
+            reset_model_data()
+            SETTINGS.reset()
+        self._records.forget_calls()
+        self._records.clear_faults()
+        return {}
+
+    def _calls(self, body: Body) -> Body:
+        given = fields(body, action=(Text, None))
+        return {"calls": self._records.calls(given["action"])}
+
+    def _forget_calls(self, body: Body) -> Body:
+        self._records.forget_calls()
+        return {}
+
+    def _fault(self, body: Body) -> Body:
+        fault = Fault(
+            **fields(
+                body,
+                action=(str, REQUIRED),
+                times=(int, 1),
+                error=(Text, None),
+                message=(str, ""),
+                status=(int, 400),
+                drop=(Text, None),
+                delay=(Number, 0.0),
+            )
+        )
+        _check_fault(fault)
+        self._records.add_fault(fault)
+        return {}
+
+    def _clear_faults(self, body: Body) -> Body:
+        self._records.clear_faults()
+        return {}
+
+    def _configure(self, body: Body) -> Body:
+        SETTINGS.change(body)
+        return {}
+
+    def _create_log_group(self, body: Body) -> Body:
+        given = fields(
+            body,
+            name=(str, REQUIRED),
+            region=(str, REQUIRED),
+            creation_time_ms=(int | None, None),
+            retention_days=(int | None, None),
+            log_group_class=(str, "STANDARD"),
+        )
+        with logs.LOCK:
+            _backend(given["region"]).create_log_group(
+                given["name"],
+                {},
+                createdMs=given["creation_time_ms"],
+                logGroupClass=given["log_group_class"],
+                RetentionInDays=given["retention_days"],
+            )
+        return {}
+
+    def _put_events(self, body: Body) -> Body:
+        given = fields(
+            body,
+            log_group=(str, REQUIRED),
+            stream=(str, REQUIRED),
+            events=(list, REQUIRED),
+            region=(str, REQUIRED),
+        )
+        events = [
+            fields(event, timestamp=(int, REQUIRED), message=(str, REQUIRED), ingestionTime=(int | None, None))
+            for event in given["events"]
+        ]
+        for event in events:
+            if event["ingestionTime"] is None:
+                event["ingestionTime"] = event["timestamp"]
+        with logs.LOCK:
+            _backend(given["region"]).put_history(given["log_group"], given["stream"], events)
+        return {}
+
+
+def fields(body: Any, **wanted: tuple[Any, Any]) -> Body:
+    """The wanted fields of a JSON object, each given as (type, default or REQUIRED); raises BadRequest."""
+    if not isinstance(body, dict):
+        raise BadRequest(f"Expected a JSON object, not {type(body).__name__}.")
+    unknown = sorted(set(body) - set(wanted))
+    if unknown:
+        raise BadRequest(f"Unknown field {unknown[0]!r}; known are: {', '.join(wanted)}.")
+    return {name: _field(body, name, kind, default) for name, (kind, default) in wanted.items()}
+
+
+def _field(body: Body, name: str, kind: Any, default: Any) -> Any:
+    if name not in body:
+        if default is REQUIRED:
+            raise BadRequest(f"Field {name!r} is missing.")
+        return default
+    value = body[name]
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise BadRequest(f"Field {name!r} must not be {value!r}.")
+    return value
+
+
+def _read(environ: dict[str, Any], body: bytes) -> Body:
+    if environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"].removeprefix(PREFIX) in READS:
+        return {}
+    # The type that a web page cannot send to another origin without asking first.
+    if environ["REQUEST_METHOD"] != "POST" or environ.get("CONTENT_TYPE") != "application/json":
+        raise BadRequest("Send a POST with Content-Type application/json.")
+    try:
+        content = json.loads(body or b"{}")
+    except ValueError as error:
+        raise BadRequest(f"The body is not JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return content
+
+
+def _check_fault(fault: Fault) -> None:
+    if fault.action != "*" and not is_known(fault.action):
+        raise BadRequest(f"The stand-in does not do {fault.action!r}, so no fault can befall it.")
+    if fault.drop not in (None, "before", "after"):
+        raise BadRequest("Field 'drop' must be 'before' or 'after'.")
+    if fault.drop and fault.error:
+        raise BadRequest("A fault has an 'error' or a 'drop', not both.")
+    if not (fault.drop or fault.error or fault.delay):
+        raise BadRequest("A fault needs an 'error', a 'drop' or a 'delay'.")
+    if fault.times < 1 or not 0 <= fault.delay <= 60 or not 400 <= fault.status <= 599:
+        raise BadRequest("Fields: 'times' is 1 or more, 'delay' 0 to 60 seconds, 'status' 400 to 599.")
+
+
+def _backend(region: str) -> logs.LocalLogsBackend:
+    account = logs_backends[ACCOUNT]
+    if region not in account:
+        raise BadRequest(f"There is no region {region!r}.")
+    backend = account[region]
+    assert isinstance(backend, logs.LocalLogsBackend)
+    return backend

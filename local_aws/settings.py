@@ -1,0 +1,62 @@
+"""What tests may set about the stand-in's behaviour (``Control.configure``)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+CHOICES = {
+    "export_outcome": ("COMPLETED", "FAILED", "EMPTY"),
+    "query_outcome": ("Complete", "Failed", "Timeout", "Cancelled"),
+}
+
+
+@dataclass
+class Settings:
+    """Times in seconds. A task or query keeps the settings it was created under."""
+
+    export_pending_seconds: float = 0.2
+    export_running_seconds: float = 1.0
+    export_cancel_seconds: float = 0.2
+    export_lag_seconds: float = 0.0  # younger events are not exported
+    export_events_per_object: int = 10_000
+    export_outcome: str = "COMPLETED"
+    export_failure_message: str = "Export failed"
+    indexing_delay_seconds: float = 0.0  # younger events are not seen by queries
+    query_scheduled_seconds: float = 0.05
+    query_running_seconds: float = 0.2
+    query_page_size: int = 10_000
+    query_concurrency: int = 100
+    query_outcome: str = "Complete"
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Apply all of `changes`, or none and raise ValueError with a sentence for the caller."""
+        checked = {name: self._checked(name, value) for name, value in changes.items()}
+        for name, value in checked.items():
+            setattr(self, name, value)
+
+    def reset(self) -> None:
+        """Back to the defaults (in place: others hold this object)."""
+        for name, value in DEFAULTS.items():
+            setattr(self, name, value)
+
+    def _checked(self, name: str, value: Any) -> Any:
+        known = {setting: type(default) for setting, default in DEFAULTS.items()}
+        if name not in known:
+            raise ValueError(f"There is no setting {name!r}; there are: {', '.join(sorted(known))}.")
+        if known[name] is str:
+            return self._checked_text(name, value)
+        wanted = (int,) if known[name] is int else (int, float)
+        lowest = 1 if known[name] is int else 0
+        if isinstance(value, bool) or not isinstance(value, wanted) or value < lowest:
+            raise ValueError(f"Setting {name!r} must be a number of at least {lowest}, not {value!r}.")
+        return known[name](value)
+
+    @staticmethod
+    def _checked_text(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in CHOICES.get(name, (value,)):
+            raise ValueError(f"Setting {name!r} must be one of {CHOICES.get(name, 'str')}, not {value!r}.")
+        return value
+
+
+DEFAULTS = vars(Settings()).copy()
+# One for the process, as moto's own state is.
+SETTINGS = Settings()

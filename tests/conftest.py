@@ -1,0 +1,45 @@
+"""Fixtures for all tests: the stand-in for AWS, over HTTP."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from local_aws.control import Control
+from local_aws.server import LocalAws
+
+REGION = "ap-northeast-1"
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[LocalAws]:
+    """The stand-in, one for the session since moto's state is one for the process."""
+    with LocalAws() as server:
+        yield server
+
+
+@pytest.fixture
+def aws(aws_server: LocalAws) -> Control:
+    """The stand-in's control, everything forgotten before the test."""
+    control = Control(aws_server.endpoint)
+    control.reset()
+    return control
+
+
+@pytest.fixture
+def aws_client(aws: Control) -> Callable[..., Any]:
+    """Makes boto3 clients of the stand-in: ``aws_client("logs")``. They try once, so that faults show."""
+
+    def make(service: str, **options: Any) -> Any:
+        defaults: dict[str, Any] = {
+            "endpoint_url": aws.endpoint,
+            "region_name": REGION,
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+            "config": Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30),
+        }
+        return boto3.client(service, **(defaults | options))
+
+    return make
