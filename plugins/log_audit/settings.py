@@ -1,0 +1,173 @@
+"""``include/settings.yaml``, read and checked when the DAGs are parsed.
+
+Nothing here asks AWS anything: what needs an answer from AWS (which log groups a prefix means) is resolved by
+the run that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from log_audit.archive import default_destination
+from log_audit.errors import SettingsError
+
+VARIABLE = "LOG_AUDIT_SETTINGS"
+DEFAULT_FILE = Path(__file__).resolve().parents[2] / "include" / "settings.yaml"
+
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+LogGroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]+$", max_length=512)]
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$", max_length=63)]
+KeyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.#-]+(/[A-Za-z0-9_.#-]+)*$", max_length=400)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # an unknown name, a folder of the database, a path
+        raise ValueError("is no time zone; write an IANA name such as Asia/Tokyo") from None
+    return name
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LogGroups(_Strict):
+    """One log group by ``name``, or all those that begin with ``name_prefix``."""
+
+    name: LogGroupName | None = None
+    name_prefix: LogGroupName | None = None
+    destination: KeyPrefix | None = None
+    reconcile: bool = False
+
+    @model_validator(mode="after")
+    def _one_way_of_naming(self) -> LogGroups:
+        if (self.name is None) == (self.name_prefix is None):
+            raise ValueError("needs either name or name_prefix, and not both")
+        if self.name_prefix and self.destination:
+            raise ValueError("destination goes with name only: the groups behind a prefix would share it")
+        return self
+
+
+class Archive(_Strict):
+    """Where exported months of the log groups go."""
+
+    bucket: BucketName
+    prefix: KeyPrefix | None = None
+    log_groups: Annotated[list[LogGroups], Field(min_length=1)]
+
+
+class Target(_Strict):
+    """One AWS account and region, reached through an Airflow connection."""
+
+    connection: Annotated[str, Field(min_length=1)]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    archive: Archive
+
+
+class Export(_Strict):
+    """How exports wait."""
+
+    settle_hours: Annotated[float, Field(ge=0)] = 12
+    slot_timeout_hours: Annotated[float, Field(gt=0)] = 26
+    poll_seconds: Annotated[int, Field(ge=1, le=300)] = 10
+
+    @property
+    def settle(self) -> timedelta:
+        return timedelta(hours=self.settle_hours)
+
+    @property
+    def slot_timeout(self) -> timedelta:
+        return timedelta(hours=self.slot_timeout_hours)
+
+
+class Settings(_Strict):
+    """The whole file."""
+
+    time_zone: Annotated[str, AfterValidator(_known_zone)]
+    targets: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Target], Field(min_length=1)]
+    export: Export = Export()
+
+    @model_validator(mode="after")
+    def _destinations_differ(self) -> Settings:
+        taken: dict[tuple[str, str], str] = {}
+        for name, target in self.targets.items():
+            for number, group in enumerate(target.archive.log_groups):
+                if group.name is None:
+                    continue
+                where = f"targets.{name}.archive.log_groups.{number}"
+                path = "/".join(
+                    filter(None, [target.archive.prefix, group.destination or default_destination(group.name)])
+                )
+                other = taken.setdefault((target.archive.bucket, path), where)
+                if other != where:
+                    raise ValueError(
+                        f"{other} and {where} ({group.name}) would both go to "
+                        f"s3://{target.archive.bucket}/<YYYY>/<MM>/{path}/; give one of them a destination of its own"
+                    )
+        return self
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+def load_settings(path: str | Path | None = None) -> Settings:
+    """Read and check the settings file.
+
+    :param path: the file; without it the one that ``LOG_AUDIT_SETTINGS`` names, else ``include/settings.yaml``
+    :raises SettingsError: names the file, each wrong key with its value, and what to do
+    """
+    file = Path(path or os.environ.get(VARIABLE) or DEFAULT_FILE)
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}; set {VARIABLE} to the settings file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is no YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{file} must hold the keys {', '.join(Settings.model_fields)}")
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(f"{file}:\n" + "\n".join(_sentences(error))) from None
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [f"  {_sentence(detail)}" for detail in error.errors(include_url=False)]
+
+
+def _sentence(detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "the file"
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"{key}: there is no such key; remove it or mend its spelling"
+        case "missing":
+            return f"{key}: this key is missing; add it"
+        case "value_error":
+            value = "" if isinstance(detail["input"], dict) else f" {detail['input']!r}"
+            return f"{key}:{value} {detail['ctx']['error']}"
+        case _:
+            return f"{key}: {detail['input']!r} will not do: {detail['msg']}"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key given twice is an error; PyYAML would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
