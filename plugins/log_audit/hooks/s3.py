@@ -1,0 +1,95 @@
+"""The archive's bucket: listing, reading and writing what :mod:`log_audit.archive` decides about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+from log_audit.archive import WRITE_TEST, ArchiveJob, Chunk, Manifest, StoredObject
+from log_audit.errors import VerificationError
+from log_audit.hooks.logs import error_code
+
+
+class ArchiveHook(S3Hook):
+    """S3 as the archive uses it."""
+
+    def stored_objects(self, bucket: str, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """The objects beneath ``prefix/``, in the order of their keys, from the first key behind ``after``."""
+        pages = self.conn.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{prefix}/", StartAfter=after
+        )
+        for page in pages:
+            for item in page.get("Contents", ()):
+                if not item["Key"].endswith(f"/{WRITE_TEST}"):
+                    yield StoredObject(item["Key"], item["Size"], item["ETag"].strip('"'))
+
+    def objects_of(self, chunk: Chunk) -> Iterator[StoredObject]:
+        """The objects of one chunk, as they stand now."""
+        for item in self.stored_objects(chunk.job.bucket, chunk.prefix, chunk.after):
+            if item.key > chunk.through:
+                return
+            yield item
+
+    def open_object(self, bucket: str, item: StoredObject) -> Any:
+        """A stream of the object's bytes.
+
+        :raises VerificationError: it is no longer what was listed
+        """
+        try:
+            return self.conn.get_object(Bucket=bucket, Key=item.key, IfMatch=f'"{item.etag}"')["Body"]
+        except self.conn.exceptions.ClientError as error:
+            if error_code(error) in {"NoSuchKey", "PreconditionFailed", "412"}:
+                raise VerificationError(f"s3://{bucket}/{item.key} changed while it was being verified") from error
+            raise
+
+    def read_manifest(self, job: ArchiveJob) -> Manifest | None:
+        """The month's manifest, or None where there is none.
+
+        :raises VerificationError: there is one that cannot be read
+        """
+        try:
+            body = self.conn.get_object(Bucket=job.bucket, Key=job.manifest_key)["Body"].read()
+        except self.conn.exceptions.ClientError as error:
+            if error_code(error) in {"NoSuchKey", "NoSuchBucket"}:
+                return None
+            raise
+        try:
+            return Manifest.from_json(json.loads(body))
+        except (ValueError, VerificationError) as error:
+            raise VerificationError(
+                f"s3://{job.bucket}/{job.manifest_key} cannot be read ({error}); move it away to export the month anew"
+            ) from error
+
+    def write_manifest(self, manifest: Manifest, key: str) -> None:
+        body = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode()
+        self.conn.put_object(Bucket=manifest.bucket, Key=key, Body=body, ContentType="application/json")
+
+    def differences(self, manifest: Manifest) -> list[str]:
+        """What of the manifest's objects is missing or changed; empty for a sound archive."""
+        return manifest.differences(
+            self.stored_objects(manifest.bucket, f"{manifest.prefix}/{manifest.export_task_id}")
+        )
+
+    def bucket_problem(self, bucket: str, region: str) -> str:
+        """Why CloudWatch Logs cannot write to a bucket, and what to change."""
+        try:
+            self.conn.head_bucket(Bucket=bucket)
+            # us-east-1 has no location constraint of its own
+            found = self.conn.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
+        except self.conn.exceptions.ClientError as error:
+            code = error_code(error)
+            if code in {"404", "NoSuchBucket"}:
+                return f"the bucket {bucket} does not exist; create it in {region} or name another in the settings"
+            if code in {"301", "PermanentRedirect"}:
+                return f"the bucket {bucket} is in another region; exports need one in {region}"
+            return f"the bucket {bucket} cannot be looked at ({code}): allow this role s3:ListBucket on it"
+        if found != region:
+            return f"the bucket {bucket} is in {found}; exports need one in {region}"
+        return (
+            f"CloudWatch Logs may not write to the bucket {bucket}; its bucket policy must allow the service "
+            f"logs.{region}.amazonaws.com s3:GetBucketAcl on arn:aws:s3:::{bucket}, and s3:PutObject on "
+            f"arn:aws:s3:::{bucket}/* with s3:x-amz-acl = bucket-owner-full-control"
+        )

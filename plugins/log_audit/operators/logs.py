@@ -1,0 +1,296 @@
+"""Operators on CloudWatch Logs: export tasks, and Insights queries that count events.
+
+Both keep the id of their AWS job in ``task_state_store`` before they wait, so that the next try of a task whose
+worker died finds the job again; the id is dropped when its job has ended, so that a clear starts anew.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk.exceptions import AirflowSkipException
+
+from log_audit.archive import WRITE_TEST, ArchiveJob, Manifest, shortfalls
+from log_audit.errors import AccessError, ExportError, LogAuditError, SlotTimeoutError
+from log_audit.hooks.logs import ACTIVE, LogsHook, error_code
+from log_audit.hooks.s3 import ArchiveHook
+from log_audit.links.logs import ArchivePrefixLink
+from log_audit.operators.waiting import WaitingOperator
+from log_audit.triggers.logs import ExportSlotTrigger, ExportTaskTrigger, QueryTrigger
+from log_audit.window import Window, from_ms, to_ms
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+EXPORT_TIME_LIMIT = 25 * 3600  # seconds; AWS itself ends an export task after 24 h
+QUERY_TIME_LIMIT = 65 * 60  # seconds; AWS ends a query after 60 min
+
+
+class CloudWatchLogsExportOperator(WaitingOperator[LogsHook]):
+    """Export one window of a log group to S3, unless the archive holds it already.
+
+    AWS has no idempotency token for exports, so the task's name is made unique and stored before the call: a
+    try that follows a lost answer or a dead worker finds the task by its name, in whatever state it is.
+
+    :param job: an :class:`~log_audit.archive.ArchiveJob`, or its JSON
+    :param slot_timeout: how long to wait while other exports hold the account's only slot
+    :returns: ``task_id``, ``exported_at`` (epoch ms), ``objects``, ``bytes``, ``notes`` and the job; or
+        ``reused: True`` and the job where the archive is sound
+    :raises AirflowSkipException: there is nothing to export, with the reason
+    :raises AccessError: the bucket must be changed, and how
+    :raises SlotTimeoutError: other exports held the slot for too long
+    :raises ExportError: the export failed, or brought nothing of what the group holds
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3ExportTasks.html
+    """
+
+    aws_hook_class = LogsHook
+    template_fields: Sequence[str] = aws_template_fields("job")
+    operator_extra_links = (ArchivePrefixLink(),)
+    ui_color = "#cfe8d5"
+
+    def __init__(
+        self,
+        *,
+        job: ArchiveJob | Mapping[str, Any],
+        slot_timeout: timedelta = timedelta(hours=26),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.slot_timeout = slot_timeout
+        self._export_task_id: str | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._export(context, ArchiveJob.of(self.job), self.slot_timeout.total_seconds())
+
+    def _export(self, context: Context, job: ArchiveJob, patience: float) -> dict[str, Any]:
+        if job.skip:
+            raise AirflowSkipException(job.skip)
+        ArchivePrefixLink.persist(
+            context=context,
+            operator=self,
+            region_name=self.hook.conn_region_name,
+            aws_partition=self.hook.conn_partition,
+            bucket=job.bucket,
+            prefix=job.prefix,
+        )
+        if self._is_archived(job):
+            return {"reused": True, "index": context["ti"].map_index, "job": job.to_json()}
+        store = context["task_state_store"]
+        self._export_task_id = self._find_again(store)
+        if self._export_task_id is None:
+            self._export_task_id = self._create(store, job)
+        if self._export_task_id is None:
+            return self._wait_for_slot(context, job, patience)
+        return self._wait_for_export(context, job, self._export_task_id)
+
+    def _is_archived(self, job: ArchiveJob) -> bool:
+        """The manifest decides, never the id of an old export task."""
+        manifest: Manifest | None = archive_hook(self).read_manifest(job)
+        if manifest is None:
+            return False
+        if job.again:
+            self.log.info("%s %s is exported again: %s", job.log_group, job.month, job.again)
+            return False
+        if differences := archive_hook(self).differences(manifest):
+            self.log.warning(
+                "%s %s is exported again, its archive has been damaged: %s (%d in all)",
+                job.log_group, job.month, "; ".join(differences[:5]), len(differences),
+            )  # fmt: skip
+            return False
+        self.log.info("%s %s is in the archive, sound: nothing to export", job.log_group, job.month)
+        return True
+
+    def _find_again(self, store: Any) -> str | None:
+        """The export task that an earlier try of this Airflow task started and did not live to see end."""
+        record = store.get("export")
+        if not record:
+            return None
+        if task_id := record.get("task_id"):
+            task = self.hook.export_task(task_id)
+        else:
+            task = self.hook.find_export_task(record["name"])
+        if task is None or task["status"]["code"] not in {"PENDING", "RUNNING", "COMPLETED"}:
+            store.delete("export")
+            return None
+        self.log.info("found export task %s of an earlier try, %s", task["taskId"], task["status"]["code"])
+        store.set("export", {"name": record["name"], "task_id": task["taskId"]})
+        return task["taskId"]
+
+    def _create(self, store: Any, job: ArchiveJob) -> str | None:
+        """Start an export; None while another one holds the slot."""
+        name = f"log-audit {uuid.uuid4().hex} {job.month} {job.log_group}"[:512]
+        store.set("export", {"name": name})
+        try:
+            task_id = self.hook.create_export_task(name, job.log_group, job.window, job.bucket, job.prefix)
+        except self.hook.conn.exceptions.ClientError as error:
+            match error_code(error):
+                case "LimitExceededException":
+                    return None
+                case "ResourceNotFoundException":
+                    raise AirflowSkipException(f"the log group {job.log_group} does not exist any more") from error
+                case "InvalidParameterException":
+                    problem = archive_hook(self).bucket_problem(job.bucket, self.hook.conn_region_name)
+                    raise AccessError(
+                        f"AWS refuses the export of {job.log_group}: {error}. Perhaps {problem}."
+                    ) from error
+            raise
+        store.set("export", {"name": name, "task_id": task_id})
+        self.log.info("started export task %s of %s, %s", task_id, job.log_group, job.window.describe(job.time_zone))
+        return task_id
+
+    def _wait_for_slot(self, context: Context, job: ArchiveJob, patience: float) -> dict[str, Any]:
+        active = self.hook.active_export_task()
+        if active:
+            self.log.info(
+                "waiting for another export to end: task %s (%s) of log group %s to s3://%s/%s",
+                active["taskId"], active.get("taskName", "no name"), active["logGroupName"], active["destination"],
+                active.get("destinationPrefix", ""),
+            )  # fmt: skip
+        if patience <= 0:
+            raise SlotTimeoutError(self._gave_up(active))
+        started = time.monotonic()
+        self._wait(lambda: self.hook.active_export_task() is None, ExportSlotTrigger, "slot_free", patience)
+        return self._export(context, job, patience - (time.monotonic() - started))
+
+    def slot_free(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Called when the trigger has seen the slot free, or has given up."""
+        store: Any = context["task_state_store"]
+        waited = event["waited"] + (store.get("slot_waited") or 0)
+        if event["status"] != "success":
+            store.delete("slot_waited")
+            raise SlotTimeoutError(f"{self._gave_up(self.hook.active_export_task())} ({event['message']})")
+        store.set("slot_waited", waited)
+        return self._export(context, ArchiveJob.of(self.job), self.slot_timeout.total_seconds() - waited)
+
+    def _gave_up(self, active: dict[str, Any] | None) -> str:
+        whose = f"task {active['taskId']} of log group {active['logGroupName']}" if active else "none at this moment"
+        return f"gave up after {self.slot_timeout} of waiting for the account's export slot; active now: {whose}"
+
+    def _wait_for_export(self, context: Context, job: ArchiveJob, task_id: str) -> dict[str, Any]:
+        def ended() -> bool:
+            task = self.hook.export_task(task_id)
+            return task is None or task["status"]["code"] not in ACTIVE
+
+        self._wait(
+            ended,
+            lambda **waiter: ExportTaskTrigger(export_task_id=task_id, **waiter),
+            "export_ended",
+            EXPORT_TIME_LIMIT,
+        )
+        return self._finish(context, job, task_id)
+
+    def export_ended(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Called when the trigger has seen the export end, well or badly."""
+        return self._finish(context, ArchiveJob.of(self.job), event["export_task_id"])
+
+    def _finish(self, context: Context, job: ArchiveJob, task_id: str) -> dict[str, Any]:
+        """COMPLETED is not enough: the objects must be there."""
+        task = self.hook.export_task(task_id)
+        store = context["task_state_store"]
+        if task and task["status"]["code"] in ACTIVE:
+            raise ExportError(f"export task {task_id} is still {task['status']['code']}; the next try waits on for it")
+        store.delete("export")
+        store.delete("slot_waited")
+        if task is None:
+            raise ExportError(f"AWS knows no export task {task_id} any more")
+        if task["status"]["code"] != "COMPLETED":
+            message = task["status"].get("message", "AWS gives no reason")
+            raise ExportError(f"export task {task_id} of {job.log_group} ended {task['status']['code']}: {message}")
+        stored = list(archive_hook(self).stored_objects(job.bucket, f"{job.prefix}/{task_id}"))
+        if not stored and self.hook.has_events(job.log_group, job.window):
+            raise ExportError(
+                f"export task {task_id} of {job.log_group} is COMPLETED, but wrote no objects to "
+                f"s3://{job.bucket}/{job.prefix}/{task_id}/ although the group holds events of {job.month}"
+            )
+        exported_at = self._exported_at(job, task)
+        return {
+            "index": context["ti"].map_index,
+            "job": job.to_json(),
+            "task_id": task_id,
+            "exported_at": exported_at,
+            "objects": len(stored),
+            "bytes": sum(item.bytes for item in stored),
+            "notes": self._shortfalls(job, exported_at),
+        }
+
+    def _exported_at(self, job: ArchiveJob, task: dict[str, Any]) -> int:
+        """When AWS began the export, epoch ms, by AWS's clock; the test object's time where it does not say."""
+        if created := task.get("executionInfo", {}).get("creationTime"):
+            return int(created)
+        head = archive_hook(self).conn.head_object(Bucket=job.bucket, Key=f"{job.prefix}/{WRITE_TEST}")
+        return to_ms(head["LastModified"])
+
+    def _shortfalls(self, job: ArchiveJob, exported_at: int) -> list[str]:
+        group = self.hook.log_group(job.log_group)
+        if group is None:
+            return ["the log group was deleted during the export, so nobody knows what it held"]
+        return shortfalls(
+            job.window, from_ms(group["creationTime"]), group.get("retentionInDays"), from_ms(exported_at)
+        )
+
+    def on_kill(self) -> None:
+        if self._export_task_id:
+            self.hook.cancel_export_task(self._export_task_id)
+
+
+class LogsQueryOperator(WaitingOperator[LogsHook]):
+    """Run one Insights query to its end. A subclass says which, and what its rows mean."""
+
+    aws_hook_class = LogsHook
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(poll_seconds=kwargs.pop("poll_seconds", 5), **kwargs)
+        self._query_id: str | None = None
+
+    @abstractmethod
+    def query(self, context: Context) -> tuple[Sequence[str], Window, str]:
+        """Log groups, the range to scan, and the query's text. It may raise AirflowSkipException."""
+
+    @abstractmethod
+    def result(self, context: Context, rows: list[dict[str, str]], statistics: dict[str, float]) -> Any:
+        """What the task returns."""
+
+    def execute(self, context: Context) -> Any:
+        store: Any = context["task_state_store"]
+        query_id = store.get("query")
+        if not query_id or self.hook.query_status(query_id) not in {"Scheduled", "Running", "Complete"}:
+            query_id = self.hook.start_query(*self.query(context))
+            store.set("query", query_id)
+        self._query_id = query_id
+        self._wait(
+            lambda: self.hook.query_status(query_id) not in {"Scheduled", "Running"},
+            lambda **waiter: QueryTrigger(query_id=query_id, **waiter),
+            "query_ended",
+            QUERY_TIME_LIMIT,
+        )
+        return self._finish(context, query_id)
+
+    def query_ended(self, context: Context, event: dict[str, Any]) -> Any:
+        """Called when the trigger has seen the query end, well or badly."""
+        return self._finish(context, event["query_id"])
+
+    def _finish(self, context: Context, query_id: str) -> Any:
+        status = self.hook.query_status(query_id)
+        context["task_state_store"].delete("query")
+        if status in {"Scheduled", "Running"}:
+            self.hook.stop_query(query_id)
+        if status != "Complete":
+            raise LogAuditError(f"Insights query {query_id} ended {status}")
+        return self.result(context, *self.hook.query_results(query_id))
+
+    def on_kill(self) -> None:
+        if self._query_id:
+            self.hook.stop_query(self._query_id)
+
+
+def archive_hook(operator: WaitingOperator[Any]) -> ArchiveHook:
+    """S3 through the connection of an operator on CloudWatch Logs."""
+    return ArchiveHook(**operator._hook_parameters)

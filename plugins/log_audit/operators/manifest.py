@@ -1,0 +1,207 @@
+"""The manifest of an archived month: written once all of the export was read, rechecked when nothing more can come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk.exceptions import AirflowSkipException
+
+from log_audit import archive
+from log_audit.archive import ArchiveJob, Manifest
+from log_audit.errors import PermanentError, VerificationError
+from log_audit.links.logs import ArchivePrefixLink
+from log_audit.operators.logs import LogsQueryOperator, archive_hook
+from log_audit.window import Window, from_ms, to_ms, utc_now
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class WriteManifestOperator(LogsQueryOperator):
+    """Check that all of an export was read, write its manifest, and emit it as an asset event.
+
+    Where the settings say ``reconcile``, Logs Insights first counts the events that the export must hold.
+
+    :param job: an :class:`~log_audit.archive.ArchiveJob`, or its JSON
+    :param tasks: ids of the tasks before it: ``export``, ``objects``, ``verify``
+    :param final: the late events have been counted: nothing more will come
+    :returns: the manifest without its list of objects
+    :raises AirflowSkipException: there was nothing to export, with the reason
+    :raises PermanentError: a task before it failed; clear that one
+    """
+
+    template_fields: Sequence[str] = aws_template_fields("job")
+    operator_extra_links = (ArchivePrefixLink(),)
+    ui_color = "#cfe8d5"
+
+    def __init__(
+        self,
+        *,
+        job: ArchiveJob | Mapping[str, Any],
+        tasks: Mapping[str, str],
+        final: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.tasks = tasks
+        self.final = final
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        made = self._export(context)
+        if made.get("reused") or not made["job"]["reconcile"]:
+            return self._write(context, None)
+        return super().execute(context)
+
+    def query(self, context: Context) -> tuple[Sequence[str], Window, str]:
+        made = self._export(context)
+        job, cutoff = ArchiveJob.of(made["job"]), archive.surely_exported_before(from_ms(made["exported_at"]))
+        return [job.log_group], job.window, _count_query(job.window, f"toMillis(@ingestionTime) < {to_ms(cutoff)}")
+
+    def result(self, context: Context, rows: list[dict[str, str]], statistics: dict[str, float]) -> dict[str, Any]:
+        return self._write(context, _counted(rows))
+
+    def _export(self, context: Context) -> dict[str, Any]:
+        """What the export of this log group returned."""
+        ti = context["ti"]
+        made = ti.xcom_pull(task_ids=self.tasks["export"], map_indexes=ti.map_index)
+        if made is None:
+            raise self._without_export(context)
+        return made
+
+    def _write(self, context: Context, counted: int | None) -> dict[str, Any]:
+        made, bucket = self._export(context), archive_hook(self)
+        job = ArchiveJob.of(made["job"])
+        before = bucket.read_manifest(job)
+        if before is None or not _supersedes(before, made):
+            manifest = archive.build_manifest(job, made, self._verified(context), counted)
+        else:
+            manifest = before
+        after = manifest
+        if self.final:
+            notes = [*manifest.notes, *(note for note in job.notes if note not in manifest.notes)]
+            after = replace(manifest, state=archive.FINAL, notes=notes, complete=not notes)
+        if after != before:
+            bucket.write_manifest(after, job.manifest_key)
+        ArchivePrefixLink.persist(
+            context=context,
+            operator=self,
+            region_name=self.hook.conn_region_name,
+            aws_partition=self.hook.conn_partition,
+            bucket=job.bucket,
+            prefix=job.prefix,
+        )
+        self.log.info("%s %s: %d events in %d objects, %s", job.log_group, job.month, after.events,
+                      len(after.objects), after.state)  # fmt: skip
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra = after.summary()
+        return after.summary()
+
+    def _without_export(self, context: Context) -> Exception:
+        job, ti = ArchiveJob.of(self.job), context["ti"]
+        states = ti.get_task_states(
+            dag_id=ti.dag_id, task_ids=[self.tasks["export"]], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+        if job.skip or "skipped" in str(states):
+            return AirflowSkipException(job.skip or f"the export of {job.log_group} was skipped; its log says why")
+        return PermanentError(
+            f"{job.log_group} {job.month} is not archived: {self.tasks['export']}[{ti.map_index}] failed; its log says "
+            "why. Clear that task once the cause is mended."
+        )
+
+    def _verified(self, context: Context) -> list[Any]:
+        """What the tasks that read this log group's objects returned."""
+        ti = context["ti"]
+        chunks = ti.xcom_pull(task_ids=self.tasks["objects"]) or []
+        mine = [number for number, chunk in enumerate(chunks) if chunk["index"] == ti.map_index]
+        results = [ti.xcom_pull(task_ids=self.tasks["verify"], map_indexes=number) for number in mine]
+        failed = [f"{self.tasks['verify']}[{n}]" for n, result in zip(mine, results, strict=True) if result is None]
+        if failed:
+            raise PermanentError(f"{', '.join(failed)} failed; the log says why. Clear it once the cause is mended.")
+        return results
+
+
+class RecheckArchiveOperator(LogsQueryOperator):
+    """Count with Logs Insights the events of an archived month that arrived after its export.
+
+    :param job: an :class:`~log_audit.archive.ArchiveJob`, or its JSON
+    :param clock: the real clock, for the one question what retention has removed by now
+    :returns: the job, told to export ``again`` when events arrived late; or with a note for the manifest when
+        a new export would hold less than the archive
+    :raises PermanentError: the month was never archived
+    """
+
+    template_fields: Sequence[str] = aws_template_fields("job")
+    ui_color = "#d8e2f3"
+
+    def __init__(
+        self, *, job: ArchiveJob | Mapping[str, Any], clock: Callable[[], datetime] = utc_now, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.clock = clock
+
+    def execute(self, context: Context) -> Any:
+        job = ArchiveJob.of(self.job)
+        manifest = archive_hook(self).read_manifest(job)
+        if manifest is None:
+            if job.skip:
+                raise AirflowSkipException(job.skip)
+            raise PermanentError(
+                f"{job.log_group} has no archive of {job.month} to recheck: run monthly_log_export with the partition "
+                f"key {job.month} first"
+            )
+        if manifest.state == archive.FINAL:
+            self.log.info("%s %s is final already", job.log_group, job.month)
+            return replace(job, skip=None).to_json()
+        if self.hook.log_group(job.log_group) is None:
+            note = "the log group was deleted before the recheck: late events, if there were any, are lost"
+            return replace(job, skip=None, notes=(note,)).to_json()
+        return super().execute(context)
+
+    def query(self, context: Context) -> tuple[Sequence[str], Window, str]:
+        job = ArchiveJob.of(self.job)
+        manifest = self._manifest(job)
+        cutoff = archive.surely_exported_before(datetime.fromisoformat(manifest.exported_at))
+        return (
+            [job.log_group],
+            job.window,
+            _count_query(job.window, f"toMillis(@ingestionTime) >= {to_ms(cutoff)}"),
+        )
+
+    def result(self, context: Context, rows: list[dict[str, str]], statistics: dict[str, float]) -> dict[str, Any]:
+        job, late = ArchiveJob.of(self.job), _counted(rows)
+        if not late:
+            self.log.info("no event of %s arrived after the export of %s", job.month, job.log_group)
+            return job.to_json()
+        said = f"{late} events of the month arrived after its export"
+        group = self.hook.log_group(job.log_group) or {}
+        expired = archive.removed_by_retention(job.window, group.get("retentionInDays"), self.clock())
+        if expired:
+            return replace(job, notes=(f"{said}, and {expired}: a new export would hold less",)).to_json()
+        self.log.warning("%s: %s, so it is exported again", job.log_group, said)
+        return replace(job, again=said).to_json()
+
+    def _manifest(self, job: ArchiveJob) -> Manifest:
+        manifest = archive_hook(self).read_manifest(job)
+        if manifest is None:
+            raise VerificationError(f"s3://{job.bucket}/{job.manifest_key} has gone while it was being rechecked")
+        return manifest
+
+
+def _supersedes(manifest: Manifest, export: Mapping[str, Any]) -> bool:
+    """Whether the manifest speaks of a later export than this one: a task cleared long after must not go back."""
+    return bool(export.get("reused")) or datetime.fromisoformat(manifest.exported_at) > from_ms(export["exported_at"])
+
+
+def _count_query(window: Window, arrived: str) -> str:
+    return f"filter {window.insights_cut()} and {arrived} | stats count(*) as events"
+
+
+def _counted(rows: list[dict[str, str]]) -> int:
+    """``stats count(*)`` over no events gives no row."""
+    return int(float(rows[0]["events"])) if rows else 0
