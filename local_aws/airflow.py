@@ -180,6 +180,15 @@ class LocalAirflow:
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         return list(self.pages(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances"))
 
+    def last_error(self, task: dict[str, Any]) -> str | None:
+        """What the log of a task's last try says went wrong."""
+        path = f"dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+        params = {"map_index": task["map_index"], "full_content": True}
+        log = self.api("GET", f"{path}/logs/{max(1, task['try_number'])}", params=params)
+        lines = [line for line in log["content"] if isinstance(line, dict)]
+        details = [detail for line in lines for detail in line.get("error_detail") or ()]
+        return f"{details[-1]['exc_type']}: {details[-1]['exc_value']}" if details else None
+
     def stop(self) -> None:
         """Stop every process that was started here, and every one that those started."""
         stop_leftovers(self.home)

@@ -21,11 +21,11 @@ class Control:
         return self._post("health")
 
     def reset(self) -> None:
-        """Forget all resources, calls and faults; settings are the defaults again."""
+        """Forget all resources, calls, faults and Slack messages; settings are the defaults again."""
         self._post("reset")
 
     def calls(self, action: str | None = None) -> list[dict[str, Any]]:
-        """The AWS calls seen, oldest first, of one action (``logs.CreateExportTask``) or all.
+        """The calls seen, oldest first, of one action (``logs.CreateExportTask``, ``slack.chat.postMessage``) or all.
 
         Each has action, service, region, parameters, status (HTTP; None when dropped) and time (epoch s).
         """
@@ -49,6 +49,8 @@ class Control:
     ) -> None:
         """Make the next `times` calls of `action` (``*``: any) fail with an error code, lose their connection
         (`drop` "before" the call runs, or "after", when only its answer is lost), or wait `delay` seconds.
+
+        `status` is that of HTTP. Slack itself sends its errors with 200, and 429 with ``Retry-After: 1``.
         """
         self._post(
             "fault",
@@ -93,6 +95,15 @@ class Control:
         ingestionTime (epoch ms). The stream is created when missing.
         """
         self._post("put-events", log_group=log_group, stream=stream, events=events, region=region)
+
+    def slack_messages(self, channel: str | None = None) -> list[dict[str, Any]]:
+        """What was posted to Slack, oldest first, to one channel (by name) or all.
+
+        Each has channel (name), ts, thread_ts (None unless a reply), text, blocks, attachments and metadata (None
+        when there is none).
+        """
+        found: list[dict[str, Any]] = self._post("slack-messages", channel=channel)["messages"]
+        return found
 
     def _post(self, command: str, **body: Any) -> dict[str, Any]:
         address = urlsplit(self.endpoint)

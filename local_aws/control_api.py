@@ -10,7 +10,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import reset_model_data
 from moto.logs.models import logs_backends
 
-from local_aws import logs
+from local_aws import logs, slack
 from local_aws.actions import is_known
 from local_aws.records import Fault, Records
 from local_aws.settings import SETTINGS
@@ -32,8 +32,9 @@ class BadRequest(ValueError):
 class ControlApi:
     """Answers control requests; every command gives a JSON object."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, workspace: slack.Slack) -> None:
         self._records = records
+        self._slack = workspace
         self._commands: dict[str, Callable[[Body], Body]] = {
             "health": self._health,
             "reset": self._reset,
@@ -44,6 +45,7 @@ class ControlApi:
             "configure": self._configure,
             "create-log-group": self._create_log_group,
             "put-events": self._put_events,
+            "slack-messages": self._slack_messages,
         }
 
     def answer(self, environ: dict[str, Any], body: bytes) -> tuple[int, Body]:
@@ -68,6 +70,7 @@ class ControlApi:
             SETTINGS.reset()
         self._records.forget_calls()
         self._records.clear_faults()
+        self._slack.reset()
         return {}
 
     def _calls(self, body: Body) -> Body:
@@ -141,6 +144,14 @@ class ControlApi:
             _backend(given["region"]).put_history(given["log_group"], given["stream"], events)
         return {}
 
+    def _slack_messages(self, body: Body) -> Body:
+        channel = fields(body, channel=(Text, None))["channel"]
+        if channel is not None and channel not in SETTINGS.slack_channels:
+            raise BadRequest(f"There is no channel {channel!r}; there are: {', '.join(SETTINGS.slack_channels)}.")
+        shown = ("channel", "ts", "thread_ts", "text", "blocks", "attachments", "metadata")
+        messages = self._slack.messages(channel)
+        return {"messages": [{name: getattr(message, name) for name in shown} for message in messages]}
+
 
 def fields(body: Any, **wanted: tuple[Any, Any]) -> Body:
     """The wanted fields of a JSON object, each given as (type, default or REQUIRED); raises BadRequest."""
@@ -179,7 +190,7 @@ def _read(environ: dict[str, Any], body: bytes) -> Body:
 
 
 def _check_fault(fault: Fault) -> None:
-    if fault.action != "*" and not is_known(fault.action):
+    if fault.action != "*" and not (is_known(fault.action) or slack.is_known(fault.action)):
         raise BadRequest(f"The stand-in does not do {fault.action!r}, so no fault can befall it.")
     if fault.drop not in (None, "before", "after"):
         raise BadRequest("Field 'drop' must be 'before' or 'after'.")
@@ -187,8 +198,10 @@ def _check_fault(fault: Fault) -> None:
         raise BadRequest("A fault has an 'error' or a 'drop', not both.")
     if not (fault.drop or fault.error or fault.delay):
         raise BadRequest("A fault needs an 'error', a 'drop' or a 'delay'.")
-    if fault.times < 1 or not 0 <= fault.delay <= 60 or not 400 <= fault.status <= 599:
-        raise BadRequest("Fields: 'times' is 1 or more, 'delay' 0 to 60 seconds, 'status' 400 to 599.")
+    # Slack alone sends errors with HTTP 200.
+    status_fits = 400 <= fault.status <= 599 or (fault.status == 200 and slack.is_known(fault.action))
+    if fault.times < 1 or not 0 <= fault.delay <= 60 or not status_fits:
+        raise BadRequest("Fields: 'times' is 1 or more, 'delay' 0 to 60 seconds, 'status' 400 to 599 (Slack: or 200).")
 
 
 def _backend(region: str) -> logs.LocalLogsBackend:

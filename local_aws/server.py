@@ -22,7 +22,7 @@ from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from local_aws import logs, policy
+from local_aws import logs, policy, slack, slack_page, slack_request
 from local_aws.actions import refusal
 from local_aws.control_api import PREFIX, ControlApi
 from local_aws.errors import NOT_IMPLEMENTED
@@ -52,11 +52,12 @@ class Answer:
 
 
 class FrontDoor:
-    """The WSGI application: the control API beneath ``/local-aws/``, AWS everywhere else."""
+    """The WSGI application: the control API beneath ``/local-aws/``, Slack beneath ``/slack/``, AWS everywhere else."""
 
     def __init__(self) -> None:
         self.records = Records()
-        self._control = ControlApi(self.records)
+        self._slack = slack.Slack()
+        self._control = ControlApi(self.records, self._slack)
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -82,12 +83,17 @@ class FrontDoor:
         if path.startswith(PREFIX):
             status, content = self._control.answer(environ, body)
             return Answer.of_json(status, content)
+        if path.startswith(slack.PREFIX):
+            return self._answer_slack(environ, body)
         try:
             call = name_call(environ, body)
         except ValueError as error:
             return Answer.of_json(400, {"__type": "SerializationException", "message": str(error)})
+        return self._recorded(call, lambda: self._answer_aws(call, environ, body))
+
+    def _recorded(self, call: Call, answer_it: Callable[[], Answer | None]) -> Answer | None:
         started = time.time()
-        answer = self._answer_aws(call, environ, body)
+        answer = answer_it()
         self.records.add_call(
             {
                 "action": call.name,
@@ -100,6 +106,32 @@ class FrontDoor:
         )
         return answer
 
+    def _with_fault(self, call: Call, answer_it: Callable[[], Answer]) -> Answer | None:
+        fault = self.records.take_fault(call.name) or Fault("*")
+        time.sleep(fault.delay)
+        if fault.drop == "before":
+            return None
+        if fault.error:
+            return error_answer(call, fault.error, fault.message, fault.status)
+        answer = answer_it()
+        return None if fault.drop == "after" else answer
+
+    def _answer_slack(self, environ: Environ, body: bytes) -> Answer | None:
+        if not environ["PATH_INFO"].startswith(slack_request.API):
+            return Answer(*slack_page.answer(self._slack, environ))
+        request = slack_request.read(environ, body)
+        call = Call("slack", request.method, "", "slack", request.arguments)
+
+        def answer_it() -> Answer:
+            status, content, headers = self._slack.answer(request)
+            answer = Answer.of_json(status, content)
+            answer.headers += headers.items()
+            return answer
+
+        if not slack.is_known(call.name):
+            return self._recorded(call, answer_it)
+        return self._recorded(call, lambda: self._with_fault(call, answer_it))
+
     def _answer_aws(self, call: Call, environ: Environ, body: bytes) -> Answer | None:
         try:
             refused = refusal(call.name, call.parameters) or _refused_policy(call, body)
@@ -107,14 +139,7 @@ class FrontDoor:
             return error_answer(call, "MalformedPolicy", "Policies must be valid JSON.", 400)
         if refused:
             return error_answer(call, NOT_IMPLEMENTED, refused, 501)
-        fault = self.records.take_fault(call.name) or Fault("*")
-        time.sleep(fault.delay)
-        if fault.drop == "before":
-            return None
-        if fault.error:
-            return error_answer(call, fault.error, fault.message, fault.status)
-        answer = self._ask_moto(call, environ)
-        return None if fault.drop == "after" else answer
+        return self._with_fault(call, lambda: self._ask_moto(call, environ))
 
     def _ask_moto(self, call: Call, environ: Environ) -> Answer:
         given: list[tuple[str, list[tuple[str, str]]]] = []
@@ -136,7 +161,11 @@ class FrontDoor:
 
 
 def error_answer(call: Call, code: str, message: str, status: int) -> Answer:
-    """An error in the words of the service's protocol, which boto3 raises as ClientError."""
+    """An error in the words of the service's protocol, which boto3 raises as ClientError, slack_sdk as SlackApiError."""
+    if call.protocol == "slack":
+        details = [message] if message else []
+        headers = {"Retry_After": "1"} if status == 429 else {}
+        return Answer.of_json(status, slack.error_content(code, *details), **headers)
     if call.protocol == "json":
         return Answer.of_json(status, {"__type": code, "message": message}, x_amzn_ErrorType=code)
     error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"

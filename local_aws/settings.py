@@ -1,5 +1,6 @@
 """What tests may set about the stand-in's behaviour (``Control.configure``)."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ CHOICES = {
     "export_outcome": ("COMPLETED", "FAILED", "EMPTY"),
     "query_outcome": ("Complete", "Failed", "Timeout", "Cancelled"),
 }
+CHANNEL = re.compile(r"[a-z0-9_-]{1,80}")
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Settings:
     query_page_size: int = 10_000
     query_concurrency: int = 100
     query_outcome: str = "Complete"
+    slack_channels: tuple[str, ...] = ("log-audit", "log-audit-critical", "general")
+    slack_rate_per_minute: int = 0  # posts to a channel, at once and then on average; 0: no limit
 
     def change(self, changes: dict[str, Any]) -> None:
         """Apply all of `changes`, or none and raise ValueError with a sentence for the caller."""
@@ -44,8 +48,10 @@ class Settings:
             raise ValueError(f"There is no setting {name!r}; there are: {', '.join(sorted(known))}.")
         if known[name] is str:
             return self._checked_text(name, value)
+        if known[name] is tuple:
+            return self._checked_channels(name, value)
         wanted = (int,) if known[name] is int else (int, float)
-        lowest = 1 if known[name] is int else 0
+        lowest = 1 if known[name] is int and DEFAULTS[name] else 0
         if isinstance(value, bool) or not isinstance(value, wanted) or value < lowest:
             raise ValueError(f"Setting {name!r} must be a number of at least {lowest}, not {value!r}.")
         return known[name](value)
@@ -55,6 +61,13 @@ class Settings:
         if not isinstance(value, str) or value not in CHOICES.get(name, (value,)):
             raise ValueError(f"Setting {name!r} must be one of {CHOICES.get(name, 'str')}, not {value!r}.")
         return value
+
+    @staticmethod
+    def _checked_channels(name: str, value: Any) -> tuple[str, ...]:
+        named = isinstance(value, list) and all(isinstance(item, str) and CHANNEL.fullmatch(item) for item in value)
+        if not named or len(set(value)) < len(value):
+            raise ValueError(f"Setting {name!r} must be a list of different channel names without '#', not {value!r}.")
+        return tuple(value)
 
 
 DEFAULTS = vars(Settings()).copy()

@@ -11,6 +11,7 @@ import uuid
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -32,7 +33,17 @@ EXPORT_TIME_LIMIT = 25 * 3600  # seconds; AWS itself ends an export task after 2
 QUERY_TIME_LIMIT = 65 * 60  # seconds; AWS ends a query after 60 min
 
 
-class CloudWatchLogsExportOperator(WaitingOperator[LogsHook]):
+class ArchiveBucketMixin:
+    """For an operator on CloudWatch Logs: S3, through the same connection."""
+
+    _hook_parameters: dict[str, Any]
+
+    @cached_property
+    def bucket(self) -> ArchiveHook:
+        return ArchiveHook(**self._hook_parameters)
+
+
+class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]):
     """Export one window of a log group to S3, unless the archive holds it already.
 
     AWS has no idempotency token for exports, so the task's name is made unique and stored before the call: a
@@ -93,13 +104,13 @@ class CloudWatchLogsExportOperator(WaitingOperator[LogsHook]):
 
     def _is_archived(self, job: ArchiveJob) -> bool:
         """The manifest decides, never the id of an old export task."""
-        manifest: Manifest | None = archive_hook(self).read_manifest(job)
+        manifest: Manifest | None = self.bucket.read_manifest(job)
         if manifest is None:
             return False
         if job.again:
             self.log.info("%s %s is exported again: %s", job.log_group, job.month, job.again)
             return False
-        if differences := archive_hook(self).differences(manifest):
+        if differences := self.bucket.differences(manifest):
             self.log.warning(
                 "%s %s is exported again, its archive has been damaged: %s (%d in all)",
                 job.log_group, job.month, "; ".join(differences[:5]), len(differences),
@@ -137,7 +148,7 @@ class CloudWatchLogsExportOperator(WaitingOperator[LogsHook]):
                 case "ResourceNotFoundException":
                     raise AirflowSkipException(f"the log group {job.log_group} does not exist any more") from error
                 case "InvalidParameterException":
-                    problem = archive_hook(self).bucket_problem(job.bucket, self.hook.conn_region_name)
+                    problem = self.bucket.bucket_problem(job.bucket, self.hook.conn_region_name)
                     raise AccessError(
                         f"AWS refuses the export of {job.log_group}: {error}. Perhaps {problem}."
                     ) from error
@@ -204,7 +215,7 @@ class CloudWatchLogsExportOperator(WaitingOperator[LogsHook]):
         if task["status"]["code"] != "COMPLETED":
             message = task["status"].get("message", "AWS gives no reason")
             raise ExportError(f"export task {task_id} of {job.log_group} ended {task['status']['code']}: {message}")
-        stored = list(archive_hook(self).stored_objects(job.bucket, f"{job.prefix}/{task_id}"))
+        stored = list(self.bucket.stored_objects(job.bucket, f"{job.prefix}/{task_id}"))
         if not stored and self.hook.has_events(job.log_group, job.window):
             raise ExportError(
                 f"export task {task_id} of {job.log_group} is COMPLETED, but wrote no objects to "
@@ -225,7 +236,7 @@ class CloudWatchLogsExportOperator(WaitingOperator[LogsHook]):
         """When AWS began the export, epoch ms, by AWS's clock; the test object's time where it does not say."""
         if created := task.get("executionInfo", {}).get("creationTime"):
             return int(created)
-        head = archive_hook(self).conn.head_object(Bucket=job.bucket, Key=f"{job.prefix}/{WRITE_TEST}")
+        head = self.bucket.conn.head_object(Bucket=job.bucket, Key=f"{job.prefix}/{WRITE_TEST}")
         return to_ms(head["LastModified"])
 
     def _shortfalls(self, job: ArchiveJob, exported_at: int) -> list[str]:
@@ -289,8 +300,3 @@ class LogsQueryOperator(WaitingOperator[LogsHook]):
     def on_kill(self) -> None:
         if self._query_id:
             self.hook.stop_query(self._query_id)
-
-
-def archive_hook(operator: WaitingOperator[Any]) -> ArchiveHook:
-    """S3 through the connection of an operator on CloudWatch Logs."""
-    return ArchiveHook(**operator._hook_parameters)

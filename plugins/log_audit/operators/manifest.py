@@ -14,14 +14,14 @@ from log_audit import archive
 from log_audit.archive import ArchiveJob, Manifest
 from log_audit.errors import PermanentError, VerificationError
 from log_audit.links.logs import ArchivePrefixLink
-from log_audit.operators.logs import LogsQueryOperator, archive_hook
+from log_audit.operators.logs import ArchiveBucketMixin, LogsQueryOperator
 from log_audit.window import Window, from_ms, to_ms, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class WriteManifestOperator(LogsQueryOperator):
+class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
     """Check that all of an export was read, write its manifest, and emit it as an asset event.
 
     Where the settings say ``reconcile``, Logs Insights first counts the events that the export must hold.
@@ -74,9 +74,9 @@ class WriteManifestOperator(LogsQueryOperator):
         return made
 
     def _write(self, context: Context, counted: int | None) -> dict[str, Any]:
-        made, bucket = self._export(context), archive_hook(self)
+        made = self._export(context)
         job = ArchiveJob.of(made["job"])
-        before = bucket.read_manifest(job)
+        before = self.bucket.read_manifest(job)
         if before is None or not _supersedes(before, made):
             manifest = archive.build_manifest(job, made, self._verified(context), counted)
         else:
@@ -86,7 +86,7 @@ class WriteManifestOperator(LogsQueryOperator):
             notes = [*manifest.notes, *(note for note in job.notes if note not in manifest.notes)]
             after = replace(manifest, state=archive.FINAL, notes=notes, complete=not notes)
         if after != before:
-            bucket.write_manifest(after, job.manifest_key)
+            self.bucket.write_manifest(after, job.manifest_key)
         ArchivePrefixLink.persist(
             context=context,
             operator=self,
@@ -125,7 +125,7 @@ class WriteManifestOperator(LogsQueryOperator):
         return results
 
 
-class RecheckArchiveOperator(LogsQueryOperator):
+class RecheckArchiveOperator(ArchiveBucketMixin, LogsQueryOperator):
     """Count with Logs Insights the events of an archived month that arrived after its export.
 
     :param job: an :class:`~log_audit.archive.ArchiveJob`, or its JSON
@@ -147,7 +147,7 @@ class RecheckArchiveOperator(LogsQueryOperator):
 
     def execute(self, context: Context) -> Any:
         job = ArchiveJob.of(self.job)
-        manifest = archive_hook(self).read_manifest(job)
+        manifest = self.bucket.read_manifest(job)
         if manifest is None:
             if job.skip:
                 raise AirflowSkipException(job.skip)
@@ -187,7 +187,7 @@ class RecheckArchiveOperator(LogsQueryOperator):
         return replace(job, again=said).to_json()
 
     def _manifest(self, job: ArchiveJob) -> Manifest:
-        manifest = archive_hook(self).read_manifest(job)
+        manifest = self.bucket.read_manifest(job)
         if manifest is None:
             raise VerificationError(f"s3://{job.bucket}/{job.manifest_key} has gone while it was being rechecked")
         return manifest

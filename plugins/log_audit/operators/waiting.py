@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import AwsHookType
-
-from log_audit.errors import LogAuditError
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
@@ -36,11 +33,11 @@ class WaitingOperator(AwsBaseOperator[AwsHookType]):
         self.worker_seconds = worker_seconds
 
     def _wait(self, ended: Callable[[], bool], trigger: Callable[..., BaseTrigger], method: str, limit: float) -> None:
-        """Return when ``ended`` says so; defers to ``method`` if that takes longer than the worker waits."""
+        """Return when ``ended`` says so, or after ``limit`` seconds; what lasts longer is deferred to ``method``."""
         if self._poll(ended, self.worker_seconds if self.deferrable else limit):
             return
         if not self.deferrable:
-            raise LogAuditError(f"{self.task_id} waited {timedelta(seconds=limit)} in vain")
+            return  # the caller sees for itself that the job has not ended
         self.defer(
             trigger=trigger(
                 waiter_delay=self.poll_seconds,
@@ -56,8 +53,8 @@ class WaitingOperator(AwsBaseOperator[AwsHookType]):
     def _poll(self, ended: Callable[[], bool], seconds: float) -> bool:
         deadline, pause = time.monotonic() + seconds, 0.5
         while not ended():
-            if time.monotonic() + pause > deadline:
+            if (left := deadline - time.monotonic()) <= 0:
                 return False
-            time.sleep(pause)
+            time.sleep(min(pause, left))
             pause = min(pause * 1.5, self.poll_seconds)
         return True

@@ -1,0 +1,105 @@
+"""Running operators without Airflow's database: the context they get, their deferrals, their XComs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.module_loading import import_string
+
+
+class Store(dict[str, Any]):
+    """A task's state store: it outlives tries and clears."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+class TaskInstance:
+    """As much of a running task instance as the operators ask for."""
+
+    def __init__(self, run: Run, task_id: str, map_index: int) -> None:
+        self.run = run
+        self.task_id = task_id
+        self.map_index = map_index
+        self.dag_id, self.run_id = "dag", "run"
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.run.xcoms[self.task_id, self.map_index, key] = value
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value", map_indexes: int | None = None) -> Any:
+        found = {
+            index: value for (task, index, name), value in self.run.xcoms.items() if (task, name) == (task_ids, key)
+        }
+        if map_indexes is not None:
+            return found.get(map_indexes)
+        values = [found[index] for index in sorted(found)]
+        return values[0] if len(values) == 1 else values or None  # one value comes without its list, as in Airflow
+
+    def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str], map_index: int) -> dict[str, Any]:
+        return {"run": {task: state for (task, index), state in self.run.states.items() if index == map_index}}
+
+
+class Event:
+    extra: dict[str, Any]
+
+
+class Events(dict[Any, Event]):
+    def __missing__(self, key: Any) -> Event:
+        self[key] = Event()
+        return self[key]
+
+
+class Run:
+    """One DAG run: XComs, task states and state stores, over any number of tries."""
+
+    def __init__(self, partition_key: str | None = None) -> None:
+        self.partition_key = partition_key
+        self.xcoms: dict[tuple[str, int, str], Any] = {}
+        self.states: dict[tuple[str, int], str] = {}
+        self.stores: dict[tuple[str, int], Store] = {}
+        self.events = Events()
+        self.deferrals: list[str] = []
+
+    def context(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        return {
+            "ti": TaskInstance(self, task_id, map_index),
+            "partition_key": self.partition_key,
+            "task_state_store": self.stores.setdefault((task_id, map_index), Store()),
+            "outlet_events": self.events,
+        }
+
+    def execute(self, make: Callable[[], Any], map_index: int = -1) -> Any:
+        """One try of a task: every resumption has a fresh operator, as in a fresh worker."""
+        operator = make()
+        context = self.context(operator.task_id, map_index)
+        method, keywords = "execute", {}
+        while True:
+            try:
+                value = getattr(operator, method)(context, **keywords)
+            except TaskDeferred as deferred:
+                event = asyncio.run(fire(deferred.trigger))
+                self.deferrals.append(type(deferred.trigger).__name__)
+                operator, method, keywords = make(), deferred.method_name, {"event": event}
+            else:
+                self.xcoms[operator.task_id, map_index, "return_value"] = value
+                self.states[operator.task_id, map_index] = "success"
+                return value
+
+
+def revive(trigger: Any) -> Any:
+    """The trigger as the triggerer has it: rebuilt from what was serialized."""
+    classpath, keywords = trigger.serialize()
+    return import_string(classpath)(**keywords)
+
+
+async def fire(trigger: Any) -> Any:
+    """Run a trigger until its first event."""
+    async for event in revive(trigger).run():
+        return event.payload
+    raise AssertionError(f"{trigger!r} ended without an event")
