@@ -31,7 +31,7 @@ from log_audit.settings import Settings, load_settings
 from log_audit.window import last_settled_month
 
 STATE = PROJECT / ".local"
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class CannotRun(Exception):
@@ -126,7 +126,7 @@ def run_dag(airflow: LocalAirflow, dag_id: str, key: str) -> list[str]:
     with step(f"{dag_id} {key}") as done:
         wait_until(lambda: dag_id in dags(airflow), 60, lambda: f"there is no DAG {dag_id}: {import_errors(airflow)}")
         airflow.api("PATCH", f"dags/{dag_id}", json={"is_paused": False})
-        run_id = airflow.trigger(dag_id, key)
+        run_id = scheduled_run(airflow, dag_id, key) or airflow.trigger(dag_id, key)
         state = airflow.wait_for_run(dag_id, run_id, 600)
         tasks = airflow.task_instances(dag_id, run_id)
         done(state == "success", f"{len(tasks)} tasks")
@@ -138,6 +138,15 @@ def run_dag(airflow: LocalAirflow, dag_id: str, key: str) -> list[str]:
         f"{airflow.last_error(task) or task['state']}"
         for task in bad
     ]
+
+
+def scheduled_run(airflow: LocalAirflow, dag_id: str, key: str) -> str | None:
+    """The run that Airflow makes by itself for the latest key when a DAG is un-paused."""
+    for _ in range(20):
+        for made in airflow.pages(f"dags/{dag_id}/dagRuns", "dag_runs"):
+            return str(made["dag_run_id"]) if made["partition_key"] == key else None
+        time.sleep(0.3)
+    return None
 
 
 def archive_table(airflow: LocalAirflow) -> Table:

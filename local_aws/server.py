@@ -161,7 +161,7 @@ class FrontDoor:
 
 
 def error_answer(call: Call, code: str, message: str, status: int) -> Answer:
-    """An error in the words of the service's protocol, which boto3 raises as ClientError, slack_sdk as SlackApiError."""
+    """An error in the words of the service's protocol, which boto3 raises as ClientError (slack_sdk: SlackApiError)."""
     if call.protocol == "slack":
         details = [message] if message else []
         headers = {"Retry_After": "1"} if status == 429 else {}

@@ -1,8 +1,8 @@
-"""A stand-in for Slack's Web API, beneath ``/slack/api/``: the methods that the pipelines use, and a refusal for the rest.
+"""Slack's Web API, beneath ``/slack/api/``: the methods that the pipelines use, and a refusal for the rest.
 
-It differs from Slack where Slack is not documented or has more in it: a text is kept as it was sent, no text is made up
-for blocks without one, and a reply to a reply is refused. Do not rest a check on these, nor on which page
-conversations.history gives first when it is asked for `oldest` only.
+Where Slack does more, or does not say what it does, do not rest a check on this stand-in: a text is kept as it was
+sent, no text is made up for blocks without one, a reply to a reply is refused, and conversations.history asked for
+`oldest` only gives the newest page first. An S3 bucket named "slack" is out of reach.
 https://docs.slack.dev/reference/methods
 """
 
@@ -254,7 +254,7 @@ class Slack:
         left, since = self._turns.get(channel, (rate, now))
         left = min(rate, left + (now - since) * rate / 60)
         if left < 1:
-            raise SlackError("ratelimited", retry_after=math.ceil((1 - left) * 60 / rate))
+            raise SlackError("ratelimited", retry_after=math.ceil(round((1 - left) * 60 / rate, 3)))
         self._turns[channel] = (left - 1, now)
 
 

@@ -11,7 +11,7 @@ from local_aws.slack_blocks import HTTP_URL
 # Between marks that touch no other word, as Slack wants them: *bold*, not 2*3*4.
 SPAN = r"(?<![\w{0}]){0}(?P<{1}>[^\s{0}](?:[^{0}\n]*[^\s{0}])?){0}(?![\w{0}])"
 TOKEN = re.compile(
-    r"```(?P<pre>.+?)```|`(?P<code>[^`\n]+)`|<(?P<angle>[^<>\n]+)>|"
+    r"```(?P<pre>.+?)```\n?|`(?P<code>[^`\n]+)`|<(?P<angle>[^<>\n]+)>|"
     + "|".join(SPAN.format(mark, name) for mark, name in ((r"\*", "b"), ("_", "i"), ("~", "s"))),
     re.DOTALL,
 )
@@ -25,7 +25,7 @@ EMOJI = {
     "warning": "⚠️",
     "white_check_mark": "✅",
     "x": "❌",
-    "information_source": "ℹ️",
+    "information_source": "\u2139\ufe0f",
     "bell": "🔔",
 }
 SHORTCODE = re.compile(r":([a-z0-9_+-]+):")
@@ -64,7 +64,7 @@ def _characters(text: str) -> str:
 def _token(token: re.Match[str]) -> str:
     kind, inside = token.lastgroup or "", token[token.lastgroup or 0]
     if kind == "pre":
-        return f"<pre>{_literal(inside.strip(chr(10)))}</pre>"
+        return "<pre>" + _literal(inside.strip("\n")) + "</pre>"
     if kind == "code":
         return f"<code>{_literal(inside)}</code>"
     if kind == "angle":

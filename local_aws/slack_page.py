@@ -96,9 +96,9 @@ def _channel(name: str, posted: list[Message]) -> str:
     replies: dict[str, list[Message]] = {}
     for message in posted:
         replies.setdefault(message.thread_ts or "", []).append(message)
-    note = f" — the newest {MOST_SHOWN} of {len(first)}" if len(first) > MOST_SHOWN else ""
+    note = f"newest first, {MOST_SHOWN} of {len(first)}" if len(first) > MOST_SHOWN else "newest first" if first else ""
     shown = [_message(message, replies.get(message.ts, [])) for message in reversed(first[-MOST_SHOWN:])]
-    head = f"<h2># {escape(name)}<small>newest first{note}</small></h2>"
+    head = f"<h2># {escape(name)}<small>{note}</small></h2>"
     return f"<section>{head}{_join(shown) or '<p class=empty>Nothing was posted here.</p>'}</section>"
 
 
@@ -118,7 +118,7 @@ def _message(message: Message, replies: list[Message]) -> str:
 
 
 def _body(message: Message) -> str:
-    shown = _blocks(message.blocks) or f"<p>{mrkdwn(message.text)}</p>"
+    shown = _blocks(message.blocks) or _line(mrkdwn(message.text))
     return shown + _join(map(_attachment, message.attachments))
 
 
@@ -134,19 +134,24 @@ def _attachment(attachment: Block) -> str:
     colour = attachment.get("color", "#8888")
     colour = NAMED_COLOURS.get(colour, f"#{colour.removeprefix('#')}")
     shown = [
-        f"<p>{mrkdwn(attachment['pretext'])}</p>" if "pretext" in attachment else "",
-        f"<p><b>{link(attachment.get('title_link', ''), plain(attachment['title']))}</b></p>"
+        _line(mrkdwn(attachment["pretext"])) if "pretext" in attachment else "",
+        _line(f"<b>{link(attachment.get('title_link', ''), plain(attachment['title']))}</b>")
         if "title" in attachment
         else "",
-        f"<p>{mrkdwn(attachment['text'])}</p>" if "text" in attachment else "",
+        _line(mrkdwn(attachment["text"])) if "text" in attachment else "",
         _blocks(attachment.get("blocks", [])),
     ]
-    inside = "".join(shown) or f"<p>{plain(attachment.get('fallback', ''))}</p>"
+    inside = "".join(shown) or _line(plain(attachment.get("fallback", "")))
     return f'<div class="attachment" style="border-color:{escape(colour)}">{inside}</div>'
 
 
 def _blocks(blocks: list[Block]) -> str:
     return _join(BLOCKS[block["type"]](block) for block in blocks)
+
+
+def _line(html: str) -> str:
+    # No <p>, since a code block inside would end it.
+    return f'<div class="line">{html}</div>'
 
 
 def _text(text: Block) -> str:
@@ -158,8 +163,8 @@ def _header(block: Block) -> str:
 
 
 def _section(block: Block) -> str:
-    text = f"<p>{_text(block['text'])}</p>" if "text" in block else ""
-    fields = "".join(f"<p>{_text(field)}</p>" for field in block.get("fields", []))
+    text = _line(_text(block["text"])) if "text" in block else ""
+    fields = "".join(_line(_text(field)) for field in block.get("fields", []))
     button = _button(block["accessory"]) if "accessory" in block else ""
     return (
         f'<div class="section"><div>{text}{f"<div class=fields>{fields}</div>" if fields else ""}</div>{button}</div>'
@@ -167,7 +172,7 @@ def _section(block: Block) -> str:
 
 
 def _context(block: Block) -> str:
-    return f'<p class="context">{"".join(f"<span>{_text(element)}</span>" for element in block["elements"])}</p>'
+    return f'<div class="context">{"".join(_line(_text(element)) for element in block["elements"])}</div>'
 
 
 def _divider(_: Block) -> str:
@@ -205,7 +210,7 @@ def _cell(cell: Block, column: Block) -> str:
 
 
 def _rich(part: Block) -> str:
-    shown = escape(part.get("text", part.get("url", "")))
+    shown = escape(part["text"] if "text" in part else part["url"])
     for name, tag in (("bold", "b"), ("italic", "i"), ("strike", "s"), ("code", "code")):
         if part.get("style", {}).get(name):
             shown = f"<{tag}>{shown}</{tag}>"

@@ -29,7 +29,7 @@ class Request:
     unreadable: SlackError | None = None
 
     def check(self, heeded: set[str]) -> None:
-        """:raises SlackError: when the body is no arguments, the token is none of Slack's or an argument is not heeded"""
+        """:raises SlackError: for a body or a token that is none, and for arguments that are not heeded"""
         if self.unreadable:
             raise self.unreadable
         if not self.token:

@@ -3,6 +3,7 @@
 LogAuditError
 ├── PermanentError            no retry can mend it: the task fails at once (see operators/retry.py)
 │   ├── SettingsError         include/settings.yaml is wrong
+│   ├── QueryFileError        a query file's header or query is wrong
 │   ├── InvalidKeyError       a partition key that names no window
 │   ├── WindowNotOverError    the window has not ended, or has not settled
 │   ├── AccessError           AWS refuses, and only a person can change that
@@ -22,6 +23,10 @@ class PermanentError(LogAuditError):
 
 class SettingsError(PermanentError):
     """The settings file names something that cannot be."""
+
+
+class QueryFileError(PermanentError):
+    """A query file that cannot be run as it stands."""
 
 
 class InvalidKeyError(PermanentError, ValueError):

@@ -1,0 +1,132 @@
+"""Query files: one audit or check each, a YAML header in the comment lines at the top, then the query.
+
+``.sql`` files (comment ``--``) are Athena audits, ``.insights`` files (comment ``#``) are Logs Insights checks. The
+query returns findings; no rows is the good case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from log_audit.errors import QueryFileError
+
+COMMENTS = {".sql": "--", ".insights": "#"}
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+TEXTS = ("title", "severity", "description", "runbook", "false_positives")
+KEYS = {
+    ".sql": {*TEXTS, "parameters"},
+    ".insights": {*TEXTS, "log_groups", "log_group_sets", "look_back_minutes", "limit"},
+}
+LISTS = {"log_groups", "log_group_sets"}
+NUMBERS = {"look_back_minutes": (1, 14 * 24 * 60), "limit": (1, 100_000)}
+
+
+@dataclass(frozen=True)
+class QueryFile:
+    """One query and what people need to know of it.
+
+    :param name: the file's name without its ending
+    :param severity: one of ``SEVERITIES``
+    :param parameters: values for the query's placeholders (Athena)
+    :param log_groups: names of log groups (Insights)
+    :param log_group_sets: names of sets of log groups, which the settings define for each target (Insights)
+    :param look_back_minutes: how late an event may arrive and still be seen by the regular run; None: the settings'
+    :param limit: the most rows to fetch; None: Insights' own 10,000
+    """
+
+    name: str
+    path: str
+    title: str
+    severity: str
+    body: str
+    description: str = ""
+    runbook: str = ""
+    false_positives: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    log_groups: tuple[str, ...] = ()
+    log_group_sets: tuple[str, ...] = ()
+    look_back_minutes: int | None = None
+    limit: int | None = None
+
+
+def read_query_file(path: str | Path) -> QueryFile:
+    """Read and check a query file.
+
+    :raises QueryFileError: names the file, the line, and what to do
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryFileError(f"{path}: cannot be read: {error}") from None
+    return parse_query_file(text, path)
+
+
+def parse_query_file(text: str, path: Path) -> QueryFile:
+    """:func:`read_query_file` of a text already read; ``path`` tells the language and names the query."""
+    if path.suffix not in COMMENTS:
+        raise QueryFileError(f"{path}: the name must end in {' or '.join(COMMENTS)}")
+    lines = text.splitlines()
+    comment = COMMENTS[path.suffix]
+    length = next((n for n, line in enumerate(lines) if not line.startswith(comment)), len(lines))
+    header = _header([line.removeprefix(comment) for line in lines[:length]], path)
+    _check(header, lines[:length], path)
+    body = "\n".join(lines[length:]).strip()
+    if not body:
+        raise QueryFileError(f"{path}:{length + 1}: there is no query below the header")
+    values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in header.items()}
+    query = QueryFile(name=path.stem, path=str(path), body=body, **values)
+    if path.suffix == ".insights" and not (query.log_groups or query.log_group_sets):
+        raise QueryFileError(f"{path}:1: name the log groups to search: log_groups or log_group_sets")
+    return query
+
+
+def _header(lines: list[str], path: Path) -> dict[str, Any]:
+    try:
+        header = yaml.safe_load("\n".join(lines))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise QueryFileError(f"{path}:{line}: the header is no YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise QueryFileError(f"{path}:1: the header is no YAML: {error}") from None
+    if not isinstance(header, dict):
+        raise QueryFileError(f"{path}:1: begin with comment lines such as '{COMMENTS[path.suffix]} title: …'")
+    return header
+
+
+def _check(header: dict[str, Any], lines: list[str], path: Path) -> None:
+    known = KEYS[path.suffix]
+    for key, value in header.items():
+        where = f"{path}:{_line_of(str(key), lines)}"
+        if key not in known:
+            raise QueryFileError(f"{where}: there is no key {key!r}; there are {', '.join(sorted(known))}")
+        if complaint := _complaint(key, value):
+            raise QueryFileError(f"{where}: {key}: {complaint}")
+    for key in ("title", "severity"):
+        if key not in header:
+            raise QueryFileError(f"{path}:1: the header lacks {key}")
+
+
+def _complaint(key: str, value: Any) -> str | None:
+    """What is wrong with a header's value, or None."""
+    if key == "severity" and value not in SEVERITIES:
+        return f"{value!r} is none of {', '.join(SEVERITIES)}"
+    if key in TEXTS and (not isinstance(value, str) or not value.strip()):
+        return f"{value!r} is no text; put it in quotes"
+    if key in LISTS and not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
+        return f"{value!r} is no list of names, such as [one, two]"
+    if key == "parameters" and not (isinstance(value, dict) and all(isinstance(name, str) for name in value)):
+        return f"{value!r} is no mapping of names to values"
+    if key in NUMBERS:
+        low, high = NUMBERS[key]
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            return f"{value!r} is no whole number from {low} to {high}"
+    return None
+
+
+def _line_of(key: str, lines: list[str]) -> int:
+    return next((n for n, line in enumerate(lines, 1) if line.lstrip("-# ").startswith(f"{key}:")), 1)
