@@ -12,9 +12,12 @@ export. `manifest` marks the archive `final`.
 here; run `monthly_log_export` with its key first.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup, task_group
 
 from log_audit.archive import LATEST_ARRIVAL
+from log_audit.callbacks import overdue_after, report_failed_run
 from log_audit.defaults import DEFAULT_ARGS, export_pool
 from log_audit.operators.archive import PlanArchiveOperator
 from log_audit.operators.logs import CloudWatchLogsExportOperator
@@ -52,6 +55,8 @@ with DAG(
     catchup=False,  # a month exported long after its end is final at once
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=report_failed_run,
+    deadline=overdue_after(timedelta(hours=30)),
     doc_md=__doc__,
     tags=["log-audit", "archive"],
 ):

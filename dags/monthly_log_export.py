@@ -15,8 +15,11 @@ deleted, and nothing is exported twice.
 is over; *Backfill* for a range of months, one run at a time, oldest first.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
 
+from log_audit.callbacks import overdue_after, report_failed_run
 from log_audit.defaults import DEFAULT_ARGS, export_pool
 from log_audit.operators.archive import PlanArchiveOperator
 from log_audit.operators.logs import CloudWatchLogsExportOperator
@@ -31,6 +34,8 @@ with DAG(
     catchup=False,  # history is exported by a backfill, when somebody asks for it
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=report_failed_run,
+    deadline=overdue_after(timedelta(hours=30)),
     doc_md=__doc__,
     tags=["log-audit", "archive"],
 ):

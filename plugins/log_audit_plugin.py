@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from log_audit.callbacks import RunStartedAt
 from log_audit.links.logs import ArchivePrefixLink
 
 
@@ -11,4 +12,5 @@ class LogAuditPlugin(AirflowPlugin):
     """https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/plugins.html"""
 
     name = "log_audit"
-    operator_extra_links = [ArchivePrefixLink()]  # noqa: RUF012 - the plugin interface wants a plain list
+    operator_extra_links = [ArchivePrefixLink()]  # noqa: RUF012 - the plugin interface wants plain lists
+    deadline_references = [RunStartedAt]  # noqa: RUF012

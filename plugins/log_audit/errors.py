@@ -9,7 +9,8 @@ LogAuditError
 │   ├── AccessError           AWS refuses, and only a person can change that
 │   ├── SlotTimeoutError      other exports held the account's only slot for too long
 │   └── VerificationError     what is in S3 is not what was exported
-└── ExportError               an export task failed, was cancelled, or brought nothing
+├── ExportError               an export task failed, was cancelled, or brought nothing
+└── AlertError                an alert was not accepted
 """
 
 
@@ -51,3 +52,7 @@ class VerificationError(PermanentError):
 
 class ExportError(LogAuditError):
     """An export task ended badly; the next try makes a new one."""
+
+
+class AlertError(LogAuditError):
+    """Slack did not accept an alert, or its answer is unknown; the next try sends what is missing."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 
 from log_audit.errors import QueryFileError
 
 COMMENTS = {".sql": "--", ".insights": "#"}
-SEVERITIES = ("info", "low", "medium", "high", "critical")
+Severity = Literal["info", "low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 TEXTS = ("title", "severity", "description", "runbook", "false_positives")
 KEYS = {
     ".sql": {*TEXTS, "parameters"},

@@ -7,6 +7,7 @@ the run that needs it.
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from log_audit.archive import default_destination
 from log_audit.errors import SettingsError
+from log_audit.query_file import SEVERITIES, Severity
 
 VARIABLE = "LOG_AUDIT_SETTINGS"
 DEFAULT_FILE = Path(__file__).resolve().parents[2] / "include" / "settings.yaml"
@@ -26,6 +28,8 @@ DEFAULT_FILE = Path(__file__).resolve().parents[2] / "include" / "settings.yaml"
 LogGroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]+$", max_length=512)]
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$", max_length=63)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Channel = Annotated[str, Field(pattern=r"^#?[a-z0-9_-]+$|^[CG][A-Z0-9]+$")]
 KeyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.#-]+(/[A-Za-z0-9_.#-]+)*$", max_length=400)]
 
 
@@ -35,6 +39,14 @@ def _known_zone(name: str) -> str:
     except (KeyError, OSError, ValueError):  # an unknown name, a folder of the database, a path
         raise ValueError("is no time zone; write an IANA name such as Asia/Tokyo") from None
     return name
+
+
+def _regular_expression(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return pattern
 
 
 class _Strict(BaseModel):
@@ -72,6 +84,7 @@ class Target(_Strict):
     connection: Annotated[str, Field(min_length=1)]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     archive: Archive
+    log_group_sets: dict[Name, Annotated[list[LogGroups], Field(min_length=1)]] = {}
 
 
 class Export(_Strict):
@@ -90,12 +103,58 @@ class Export(_Strict):
         return timedelta(hours=self.slot_timeout_hours)
 
 
+class Insights(_Strict):
+    """How the Logs Insights checks look."""
+
+    settle_minutes: Annotated[float, Field(ge=0, le=60)] = 2
+    look_back_minutes: Annotated[int, Field(ge=1, le=14 * 24 * 60)] = 15
+    late_days: Annotated[float, Field(gt=0, le=14)] = 2
+    catch_up_hours: Annotated[float, Field(gt=0, le=24 * 14)] = 24
+    poll_seconds: Annotated[int, Field(ge=1, le=60)] = 2
+
+    @property
+    def settle(self) -> timedelta:
+        return timedelta(minutes=self.settle_minutes)
+
+    @property
+    def catch_up(self) -> timedelta:
+        return timedelta(hours=self.catch_up_hours)
+
+
+class Slack(_Strict):
+    """Where alerts go: a connection of type Slack API, and channels for each severity."""
+
+    connection: Annotated[str, Field(min_length=1)] = "slack_default"
+    channels: dict[Severity, list[Channel]] = {key: ["log-audit"] for key in SEVERITIES}
+    failures: Annotated[list[Channel], Field(min_length=1)] = ["log-audit"]
+    pace_minutes: Annotated[float, Field(ge=0)] = 60
+
+    @model_validator(mode="after")
+    def _every_severity_has_a_channel(self) -> Slack:
+        if silent := [severity for severity in SEVERITIES if not self.channels.get(severity)]:
+            raise ValueError(f"channels has none for {', '.join(silent)}: findings would be lost in silence")
+        return self
+
+    @property
+    def pace(self) -> timedelta:
+        return timedelta(minutes=self.pace_minutes)
+
+
+class Redaction(_Strict):
+    """What to mask besides what is always masked."""
+
+    patterns: list[Annotated[str, AfterValidator(_regular_expression)]] = []
+
+
 class Settings(_Strict):
     """The whole file."""
 
     time_zone: Annotated[str, AfterValidator(_known_zone)]
-    targets: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Target], Field(min_length=1)]
+    targets: Annotated[dict[Name, Target], Field(min_length=1)]
     export: Export = Export()
+    insights: Insights = Insights()
+    slack: Slack = Slack()
+    redaction: Redaction = Redaction()
 
     @model_validator(mode="after")
     def _destinations_differ(self) -> Settings:

@@ -1,15 +1,22 @@
-"""Rows of tasks that several DAGs have in common."""
+"""Rows of tasks that several DAGs have in common, and the assets that tie them together."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset
 
+from log_audit.checks import Scope
 from log_audit.operators.archive import ListExportOperator, PlanArchiveOperator, VerifyExportOperator
+from log_audit.operators.checks import LogsInsightsOperator, PlanChecksOperator
 from log_audit.operators.manifest import WriteManifestOperator
+from log_audit.operators.slack import AlertOperator
+from log_audit.settings import Settings
 
 LOG_ARCHIVE = Asset("log_archive", group="log_audit")
+INSIGHTS_CHECKS = Asset("insights_checks", group="log_audit")
+INSIGHTS_LATE_SWEEP = Asset("insights_late_sweep", group="log_audit")
 LOG_GROUP = "{{ task.job['log_group'] }}"  # what the grid calls a mapped task of a log group
 
 
@@ -50,6 +57,46 @@ def read_and_record(
     ).expand(job=plan.output)
     verify >> manifest
     return objects
+
+
+def look_and_alert(settings: Settings, watches: Asset, scope: Scope) -> None:
+    """Plan the windows, look with every check, alert; the run is red if any look or alert failed.
+
+    Airflow judges a run by its leaves, so behind the alert, which waits for all looks whatever their state, stands
+    a leaf that succeeds only if all of them did.
+
+    :param watches: the asset in whose state store the checks are remembered
+    """
+    plan = PlanChecksOperator(
+        task_id="plan",
+        doc_md="Fixes which check looks at which window. A retry or a clear reads the same again.",
+        watches=watches,
+        settings=settings,
+        scope=scope,
+    )
+    look = LogsInsightsOperator.partial(
+        task_id="look",
+        doc_md="Runs one check over its window. Findings do not fail it; red means: could not look.",
+        poll_seconds=settings.insights.poll_seconds,
+        map_index_template="{{ task.look['query'] }} @ {{ task.look['target'] }}",
+    ).expand_kwargs(plan.output)
+    alert = AlertOperator(
+        task_id="alert",
+        doc_md="Tells people what was found, and moves the watermark of each check whose alert was accepted.",
+        watches=watches,
+        settings=settings,
+        look_task_id=look.task_id,
+        scope=scope,
+        trigger_rule="all_done",
+        retries=6,  # half an hour of Slack's being down
+    )
+    all_looked = EmptyOperator(
+        task_id="all_looked",
+        doc_md="Red when a check could not look or an alert was not accepted; see the red task before it.",
+        trigger_rule="none_failed",
+    )
+    look >> alert
+    [look, alert] >> all_looked
 
 
 def aws_of(target: Any) -> dict[str, str]:

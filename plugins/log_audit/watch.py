@@ -125,8 +125,13 @@ def plan_window(watch: Watch, interval: Window, settle: timedelta, catch_up: tim
     return Plan(Window(end - catch_up, end), given_up=Window(start, end - catch_up))
 
 
-def what_to_say(watch: Watch, findings: Findings, pace: timedelta = SLOW_PACE) -> Say | None:
-    """What to tell about a window, given what people know; None for nothing."""
+def what_to_say(watch: Watch, findings: Findings, pace: timedelta = SLOW_PACE, *, incidents: bool = True) -> Say | None:
+    """What to tell about a window, given what people know; None for nothing.
+
+    :param incidents: whether windows follow each other so that a condition can go on; else each stands for itself
+    """
+    if findings.total and not incidents:
+        return Say("found", in_thread=False, incident=None, told_missing=tuple(sorted(findings.missing)))
     if findings.total:
         return _about_findings(watch.incident, findings, pace)
     missing = tuple(sorted(findings.missing))

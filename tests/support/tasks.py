@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.module_loading import import_string
+
+from log_audit.window import Window
 
 
 class Store(dict[str, Any]):
@@ -55,11 +59,37 @@ class Events(dict[Any, Event]):
         return self[key]
 
 
+class AssetStores(dict[Any, Store]):
+    """The state stores of assets: they outlive runs."""
+
+    def __missing__(self, asset: Any) -> Store:
+        self[asset] = Store()
+        return self[asset]
+
+
+@dataclass
+class DagRun:
+    run_type: str
+    run_after: datetime
+
+
 class Run:
     """One DAG run: XComs, task states and state stores, over any number of tries."""
 
-    def __init__(self, partition_key: str | None = None) -> None:
+    def __init__(
+        self,
+        partition_key: str | None = None,
+        *,
+        interval: Window | None = None,
+        run_type: str = "scheduled",
+        params: dict[str, Any] | None = None,
+        asset_stores: AssetStores | None = None,
+    ) -> None:
         self.partition_key = partition_key
+        self.interval = interval
+        self.dag_run = DagRun(run_type, interval.end if interval else datetime.now(UTC))
+        self.params = params or {}
+        self.asset_stores = AssetStores() if asset_stores is None else asset_stores
         self.xcoms: dict[tuple[str, int, str], Any] = {}
         self.states: dict[tuple[str, int], str] = {}
         self.stores: dict[tuple[str, int], Store] = {}
@@ -71,7 +101,12 @@ class Run:
             "ti": TaskInstance(self, task_id, map_index),
             "partition_key": self.partition_key,
             "task_state_store": self.stores.setdefault((task_id, map_index), Store()),
+            "asset_state_store": self.asset_stores,
             "outlet_events": self.events,
+            "dag_run": self.dag_run,
+            "data_interval_start": self.interval and self.interval.start,
+            "data_interval_end": self.interval and self.interval.end,
+            "params": self.params,
         }
 
     def execute(self, make: Callable[[], Any], map_index: int = -1) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -18,19 +17,18 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
 from log_audit.archive import WRITE_TEST, ArchiveJob, Manifest, shortfalls
-from log_audit.errors import AccessError, ExportError, LogAuditError, SlotTimeoutError
+from log_audit.errors import AccessError, ExportError, SlotTimeoutError
 from log_audit.hooks.logs import ACTIVE, LogsHook, error_code
 from log_audit.hooks.s3 import ArchiveHook
 from log_audit.links.logs import ArchivePrefixLink
 from log_audit.operators.waiting import WaitingOperator
-from log_audit.triggers.logs import ExportSlotTrigger, ExportTaskTrigger, QueryTrigger
-from log_audit.window import Window, from_ms, to_ms
+from log_audit.triggers.logs import ExportSlotTrigger, ExportTaskTrigger
+from log_audit.window import from_ms, to_ms
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 EXPORT_TIME_LIMIT = 25 * 3600  # seconds; AWS itself ends an export task after 24 h
-QUERY_TIME_LIMIT = 65 * 60  # seconds; AWS ends a query after 60 min
 
 
 class ArchiveBucketMixin:
@@ -250,53 +248,3 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
     def on_kill(self) -> None:
         if self._export_task_id:
             self.hook.cancel_export_task(self._export_task_id)
-
-
-class LogsQueryOperator(WaitingOperator[LogsHook]):
-    """Run one Insights query to its end. A subclass says which, and what its rows mean."""
-
-    aws_hook_class = LogsHook
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(poll_seconds=kwargs.pop("poll_seconds", 5), **kwargs)
-        self._query_id: str | None = None
-
-    @abstractmethod
-    def query(self, context: Context) -> tuple[Sequence[str], Window, str]:
-        """Log groups, the range to scan, and the query's text. It may raise AirflowSkipException."""
-
-    @abstractmethod
-    def result(self, context: Context, rows: list[dict[str, str]], statistics: dict[str, float]) -> Any:
-        """What the task returns."""
-
-    def execute(self, context: Context) -> Any:
-        store: Any = context["task_state_store"]
-        query_id = store.get("query")
-        if not query_id or self.hook.query_status(query_id) not in {"Scheduled", "Running", "Complete"}:
-            query_id = self.hook.start_query(*self.query(context))
-            store.set("query", query_id)
-        self._query_id = query_id
-        self._wait(
-            lambda: self.hook.query_status(query_id) not in {"Scheduled", "Running"},
-            lambda **waiter: QueryTrigger(query_id=query_id, **waiter),
-            "query_ended",
-            QUERY_TIME_LIMIT,
-        )
-        return self._finish(context, query_id)
-
-    def query_ended(self, context: Context, event: dict[str, Any]) -> Any:
-        """Called when the trigger has seen the query end, well or badly."""
-        return self._finish(context, event["query_id"])
-
-    def _finish(self, context: Context, query_id: str) -> Any:
-        status = self.hook.query_status(query_id)
-        context["task_state_store"].delete("query")
-        if status in {"Scheduled", "Running"}:
-            self.hook.stop_query(query_id)
-        if status != "Complete":
-            raise LogAuditError(f"Insights query {query_id} ended {status}")
-        return self.result(context, *self.hook.query_results(query_id))
-
-    def on_kill(self) -> None:
-        if self._query_id:
-            self.hook.stop_query(self._query_id)

@@ -14,8 +14,9 @@ from log_audit import archive
 from log_audit.archive import ArchiveJob, Manifest
 from log_audit.errors import PermanentError, VerificationError
 from log_audit.links.logs import ArchivePrefixLink
-from log_audit.operators.logs import ArchiveBucketMixin, LogsQueryOperator
-from log_audit.window import Window, from_ms, to_ms, utc_now
+from log_audit.operators.logs import ArchiveBucketMixin
+from log_audit.operators.queries import Answer, LogsQuery, LogsQueryOperator
+from log_audit.window import from_ms, to_ms, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,13 +58,13 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
             return self._write(context, None)
         return super().execute(context)
 
-    def query(self, context: Context) -> tuple[Sequence[str], Window, str]:
+    def queries(self, context: Context) -> list[LogsQuery]:
         made = self._export(context)
         job, cutoff = ArchiveJob.of(made["job"]), archive.surely_exported_before(from_ms(made["exported_at"]))
-        return [job.log_group], job.window, _count_query(job.window, f"toMillis(@ingestionTime) < {to_ms(cutoff)}")
+        return [_count_query(job, f"toMillis(@ingestionTime) < {to_ms(cutoff)}")]
 
-    def result(self, context: Context, rows: list[dict[str, str]], statistics: dict[str, float]) -> dict[str, Any]:
-        return self._write(context, _counted(rows))
+    def result(self, context: Context, answers: list[Answer]) -> dict[str, Any]:
+        return self._write(context, _counted(answers))
 
     def _export(self, context: Context) -> dict[str, Any]:
         """What the export of this log group returned."""
@@ -163,18 +164,14 @@ class RecheckArchiveOperator(ArchiveBucketMixin, LogsQueryOperator):
             return replace(job, skip=None, notes=(note,)).to_json()
         return super().execute(context)
 
-    def query(self, context: Context) -> tuple[Sequence[str], Window, str]:
+    def queries(self, context: Context) -> list[LogsQuery]:
         job = ArchiveJob.of(self.job)
         manifest = self._manifest(job)
         cutoff = archive.surely_exported_before(datetime.fromisoformat(manifest.exported_at))
-        return (
-            [job.log_group],
-            job.window,
-            _count_query(job.window, f"toMillis(@ingestionTime) >= {to_ms(cutoff)}"),
-        )
+        return [_count_query(job, f"toMillis(@ingestionTime) >= {to_ms(cutoff)}")]
 
-    def result(self, context: Context, rows: list[dict[str, str]], statistics: dict[str, float]) -> dict[str, Any]:
-        job, late = ArchiveJob.of(self.job), _counted(rows)
+    def result(self, context: Context, answers: list[Answer]) -> dict[str, Any]:
+        job, late = ArchiveJob.of(self.job), _counted(answers)
         if not late:
             self.log.info("no event of %s arrived after the export of %s", job.month, job.log_group)
             return job.to_json()
@@ -198,10 +195,11 @@ def _supersedes(manifest: Manifest, export: Mapping[str, Any]) -> bool:
     return bool(export.get("reused")) or datetime.fromisoformat(manifest.exported_at) > from_ms(export["exported_at"])
 
 
-def _count_query(window: Window, arrived: str) -> str:
-    return f"filter {window.insights_cut()} and {arrived} | stats count(*) as events"
+def _count_query(job: ArchiveJob, arrived: str) -> LogsQuery:
+    text = f"filter {job.window.insights_cut()} and {arrived} | stats count(*) as events"
+    return LogsQuery([job.log_group], job.window, text)
 
 
-def _counted(rows: list[dict[str, str]]) -> int:
+def _counted(answers: list[Answer]) -> int:
     """``stats count(*)`` over no events gives no row."""
-    return int(float(rows[0]["events"])) if rows else 0
+    return sum(int(float(row["events"])) for answer in answers for row in answer.rows)

@@ -64,27 +64,37 @@ class ExportSlotTrigger(AwsBaseWaiterTrigger):
             yield TriggerEvent({**event.payload, "waited": time.monotonic() - started})
 
 
-class QueryTrigger(AwsBaseWaiterTrigger):
-    """Waits until an Insights query has ended, and stops it when a person kills the Airflow task."""
+class QueriesTrigger(AwsBaseWaiterTrigger):
+    """Waits until Insights queries have ended, one after the other; stops them when a person kills the Airflow task."""
 
     aws_hook_class = LogsHook
 
-    def __init__(self, *, query_id: str, waiter_delay: int, waiter_max_attempts: int, **kwargs: Any) -> None:
+    def __init__(self, *, query_ids: list[str], waiter_delay: int, waiter_max_attempts: int, **kwargs: Any) -> None:
         super().__init__(
-            serialized_fields={"query_id": query_id},
+            serialized_fields={"query_ids": query_ids},
             waiter_name="query_complete",
-            waiter_args={"queryId": query_id},
-            failure_message=f"query {query_id} did not complete",
-            status_message=f"query {query_id}",
+            waiter_args={},
+            failure_message="query did not complete",
+            status_message="query",
             status_queries=["status"],
-            return_key="query_id",
-            return_value=query_id,
+            return_key="query_ids",
+            return_value=query_ids,
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
             **kwargs,
         )
-        self.query_id = query_id
+        self.query_ids = query_ids
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        for query_id in self.query_ids:
+            self.waiter_args = {"queryId": query_id}
+            async for event in super().run():
+                if event.payload["status"] != "success":
+                    yield event
+                    return
+        yield TriggerEvent({"status": "success", "query_ids": self.query_ids})
 
     async def on_kill(self) -> None:
         async with await self.hook().get_async_conn() as client:
-            await client.stop_query(queryId=self.query_id)
+            for query_id in self.query_ids:
+                await client.stop_query(queryId=query_id)

@@ -1,0 +1,208 @@
+"""What people read: Slack messages about findings and about the pipeline's own failures.
+
+Text from logs is hostile: all of it passes :func:`escape` or :func:`code_block`. A message stays within Slack's
+limits by saying what it leaves out: at most 50 blocks, 3,000 characters a section, 150 a header.
+https://api.slack.com/reference/block-kit/blocks, https://api.slack.com/reference/surfaces/formatting#escaping
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from log_audit.findings import Findings, cut
+from log_audit.watch import Say
+from log_audit.window import Window, from_ms
+
+SECTION = 2900  # Slack's 3,000, less what marks and ellipses take
+HEADER = 150
+TABLE_ROWS, TABLE_WIDTH = 10, 110
+EVENT_TYPE = "log_audit_alert"
+SIGNS = {"info": "⚪", "low": "🔵", "medium": "🟡", "high": "🟠", "critical": "🔴"}
+
+NO_FENCE = "\u02cb" * 3  # looks like a fence, and is none
+
+Block = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What chat.postMessage is given, but for the channel.
+
+    :param text: what notifications and screen readers show
+    """
+
+    text: str
+    blocks: list[Block]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where an alert comes from, for its links and times.
+
+    :param run_url: the Airflow run
+    :param zone: the business time zone
+    """
+
+    run_url: str
+    zone: ZoneInfo
+
+
+def escape(text: str) -> str:
+    """Text that Slack shows as it is: no mention, no link, no emphasis."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A zero-width joiner takes away the meaning of marks that Slack has no escape for.
+    return "".join(f"\u2060{c}\u2060" if c in "*_~`" else c for c in text)
+
+
+def code_block(text: str) -> str:
+    """Preformatted text, cut to fit a section; a fence inside it cannot end it."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", NO_FENCE)
+    return f"```{_cut_escaped(text, SECTION)}```"
+
+
+def span(window: Window, zone: ZoneInfo) -> str:
+    """The window in the business zone and in UTC."""
+    local = [bound.astimezone(zone) for bound in (window.start, window.end)]
+    second = "%H:%M" if local[0].date() == local[1].date() else "%Y-%m-%d %H:%M"
+    utc_form = "%H:%M" if window.start.date() == window.end.date() else "%m-%d %H:%M"
+    return (
+        f"{local[0]:%Y-%m-%d %H:%M} to {local[1].strftime(second)} {local[1].tzname()} "
+        f"({window.start.strftime(utc_form)} to {window.end.strftime(utc_form)} UTC)"
+    )
+
+
+def finding_message(findings: Findings, say: Say | None, around: Surroundings) -> Message:
+    """The message about one window; ``say`` None: findings of a run that keeps no incident."""
+    headline = _headline(findings, say, around)
+    title = f"{SIGNS[findings.severity]} {findings.severity.upper()} · {findings.title}"
+    blocks: list[Block] = []
+    if say is None or not say.in_thread:
+        blocks.append({"type": "header", "text": {"type": "plain_text", "text": cut(title, HEADER)}})
+    blocks.append(section(headline))
+    blocks += [section(f"⚠️ {escape(note)}") for note in findings.notes[:5]]
+    if findings.total and findings.rows:
+        blocks.append(section(code_block(table(findings.rows))))
+        if findings.total > len(findings.rows):
+            blocks.append(context(f"{len(findings.rows)} of {findings.total:,} are shown; the console has all."))
+    if say is None or say.kind in {"opened", "found"}:
+        blocks += _advice(findings)
+    blocks.append(_links(findings, around))
+    return Message(text=f"{cut(title, HEADER)}: {headline}", blocks=blocks)
+
+
+def _headline(findings: Findings, say: Say | None, around: Surroundings) -> str:
+    when = span(findings.window, around.zone)
+    where = f"{escape(findings.query)} @ {escape(findings.target)}"
+    many = f"*{findings.total:,}* finding{'s' if findings.total != 1 else ''}"
+    if say is None or say.kind in {"opened", "found"}:
+        return f"{many}, arrived {when} · {where}"
+    incident = say.incident
+    if say.kind == "update" and incident:
+        news = f"{incident.untold:,} since the last message, {incident.total:,} in all"
+        return f"still going on: {many}, arrived {when}; {news}"
+    if say.kind == "recovered" and incident:
+        whole = span(Window(from_ms(incident.since), from_ms(incident.until)), around.zone)
+        return f"✅ recovered: nothing arrived {when}. It lasted {whole}, *{incident.total:,}* in all · {where}"
+    return f"cannot look at everything: {when} · {where}"
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows as aligned text, one line each: hostile line breaks and widths are tamed."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[_flat(row.get(name, "")) for name in names] for row in rows[:TABLE_ROWS]]
+    widths = _widths(names, cells)
+    lines = [[_flat(name) for name in names], *cells]
+    return "\n".join(
+        "  ".join(cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _widths(names: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    """As wide as needed; where that is too much, the widest columns give way."""
+    columns = zip(names, *cells, strict=True)
+    widths = [max(len(text) for text in column) for column in columns]
+    while sum(widths) > TABLE_WIDTH and max(widths) > 8:
+        widths[widths.index(max(widths))] = max(8, max(widths) * 3 // 4)
+    return widths
+
+
+def _flat(text: str) -> str:
+    """One printable line: control and direction-changing characters become visible or vanish."""
+    return "".join(c if c.isprintable() else "↵" if c == "\n" else " " for c in text)
+
+
+def _advice(findings: Findings) -> list[Block]:
+    parts = []
+    if findings.description:
+        parts.append(escape(findings.description.strip()))
+    if findings.runbook:
+        parts.append(f"*What to do*\n{escape(findings.runbook.strip())}")
+    if findings.false_positives:
+        parts.append(f"*False positives*\n{escape(findings.false_positives.strip())}")
+    return [section(part) for part in parts]
+
+
+def _links(findings: Findings, around: Surroundings) -> Block:
+    links = [("Open in the console", findings.console), ("Airflow run", around.run_url)]
+    shown = [f"<{url}|{label}>" for label, url in links if url]
+    scanned = f"{findings.bytes_scanned / 1e6:,.1f} MB scanned"
+    return context(" · ".join([*shown, scanned]))
+
+
+def run_failed_message(
+    *, dag_id: str, what: str, reason: str, failed: Sequence[str], run_url: str, log_url: str
+) -> Message:
+    """The pipeline itself failed: one message a run, however many tasks.
+
+    :param what: the run's key or window
+    :param failed: the names of the failed tasks, as far as known
+    """
+    title = f"🔴 Airflow run failed · {dag_id}"
+    lines = [f"*{escape(dag_id)}* {escape(what)}: {escape(reason) or 'no reason given'}"]
+    if failed:
+        shown = ", ".join(escape(cut(name, 120)) for name in failed[:5])
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        lines.append(f"{len(failed)} failed task{'s' if len(failed) != 1 else ''}: {shown}{more}")
+    lines.append("Its log says what to change; clear the failed tasks once that is done.")
+    links = [f"<{url}|{label}>" for label, url in (("Airflow run", run_url), ("Log", log_url)) if url]
+    blocks = [
+        {"type": "header", "text": {"type": "plain_text", "text": cut(title, HEADER)}},
+        section("\n".join(lines)),
+        *([context(" · ".join(links))] if links else []),
+    ]
+    return Message(text=f"{title} {escape(what)}", blocks=blocks)
+
+
+def run_overdue_message(*, dag_id: str, what: str, limit: str, run_url: str) -> Message:
+    """A run has not ended in the time that such runs take."""
+    title = f"🟠 Airflow run overdue · {dag_id}"
+    said = f"*{escape(dag_id)}* {escape(what)} has not ended within {escape(limit)}: it hangs, or waits for others."
+    return Message(
+        text=f"{title} {escape(what)}",
+        blocks=[
+            {"type": "header", "text": {"type": "plain_text", "text": cut(title, HEADER)}},
+            section(said),
+            context(f"<{run_url}|Airflow run>"),
+        ],
+    )
+
+
+def section(text: str) -> Block:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": _cut_escaped(text, 3000)}}
+
+
+def context(text: str) -> Block:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _cut_escaped(text, 3000)}]}
+
+
+def _cut_escaped(text: str, width: int) -> str:
+    """Cut escaped text without leaving half of an ``&amp;`` behind."""
+    if len(text) <= width:
+        return text
+    head = text[: width - 1]
+    entity = head.rfind("&", max(0, len(head) - 5))
+    return (head[:entity] if entity >= 0 and ";" not in head[entity:] else head) + "…"

@@ -1,0 +1,161 @@
+"""Every Logs Insights check of ``include/insights`` against the samples in ``insights/<name>.yaml``.
+
+A file of samples::
+
+    fires:
+      - name: what is special about it
+        events:
+          - {seconds: 10, message: '{"status": 502}', times: 30, log_group: /aws/apigateway/orders-api}
+        findings: 30               # how many there are in all
+        rows: [{status: '502'}]    # the first ones in order, each with some of its fields
+    silent:
+      - name: …
+        events: […]
+
+``seconds`` is when the event happens and arrives, from the window's start; the window is one hour, as in a run that
+catches up, and begins on a full five minutes.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local_aws.insights import Event, compile_query
+from log_audit.findings import count_rows
+from log_audit.query_file import QueryFile, read_query_file
+from log_audit.window import to_ms
+
+QUERIES = Path(__file__).parents[2] / "include" / "insights"
+SAMPLES = Path(__file__).parent / "insights"
+START = to_ms(datetime(2026, 11, 20, 3, tzinfo=UTC))
+END = START + 3_600_000
+LOOK_BACK = 900_000
+ACCOUNT = "123456789012"
+# Where events of a sample stand that name no log group.
+LOG_GROUPS = {"api_gateway": "/aws/apigateway/orders-api", "lambda": "/aws/lambda/order-export", "ecs": "/ecs/shop"}
+
+NAMES = sorted(path.stem for path in QUERIES.glob("*.insights"))
+STATS = ["api_gateway_5xx_rate", "lambda_timeouts_and_oom", "slow_requests"]
+
+
+def query_of(name: str) -> QueryFile:
+    return read_query_file(QUERIES / f"{name}.insights")
+
+
+def samples_of(name: str) -> dict:
+    return yaml.safe_load((SAMPLES / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def cases(kind: str) -> list:
+    return [
+        pytest.param(name, case, id=f"{name}: {case['name']}")
+        for name in NAMES
+        if (SAMPLES / f"{name}.yaml").exists()
+        for case in samples_of(name)[kind]
+    ]
+
+
+def events_of(query: QueryFile, case: dict) -> list[Event]:
+    default = LOG_GROUPS[query.log_group_sets[0]]
+    events = []
+    for event in case["events"]:
+        at = START + event.get("seconds", 0) * 1000
+        group = event.get("log_group", default)
+        events += [Event(at, at, event["message"], group, "stream", ACCOUNT)] * event.get("times", 1)
+    return events
+
+
+def look(query: QueryFile, case: dict) -> tuple[int, list[dict[str, str]]]:
+    """How many findings a check has on a case's events, and its rows."""
+    arrived = "toMillis(@ingestionTime)"
+    late = f"{arrived} - toMillis(@timestamp)"
+    source = f"filter {arrived} >= {START} and {arrived} < {END} and {late} <= {LOOK_BACK} | {query.body}"
+    result = compile_query(source).run(events_of(query, case), query.limit)
+    rows = [dict(row) for row in result.rows]
+    return count_rows(rows, result.records_matched), rows
+
+
+@pytest.mark.parametrize(("name", "case"), cases("fires"))
+def test_fires(name, case):
+    total, rows = look(query_of(name), case)
+    assert total == case["findings"], rows
+    expected = case.get("rows", [])
+    shown = [{field: row.get(field) for field in want} for row, want in zip(rows, expected, strict=False)]
+    assert shown == expected
+
+
+@pytest.mark.parametrize(("name", "case"), cases("silent"))
+def test_stays_silent(name, case):
+    assert look(query_of(name), case) == (0, [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_check_has_samples_that_fire_and_that_stay_silent(name):
+    assert (SAMPLES / f"{name}.yaml").exists(), f"add tests/queries/insights/{name}.yaml"
+    samples = samples_of(name)
+    assert set(samples) == {"fires", "silent"}
+    for kind, wanted in (("fires", {"name", "events", "findings", "rows"}), ("silent", {"name", "events"})):
+        assert samples[kind], f"{name}.yaml has no case that {kind}"
+        for case in samples[kind]:
+            assert {"name", "events"} <= set(case) <= wanted, case["name"]
+            for event in case["events"]:
+                assert "message" in event, case["name"]
+                assert set(event) <= {"message", "log_group", "seconds", "times"}, case["name"]
+            for row in case.get("rows", []):
+                assert all(isinstance(value, str) for value in row.values()), f"{case['name']}: put {row} in quotes"
+
+
+def test_no_samples_without_a_check():
+    assert sorted(path.stem for path in SAMPLES.iterdir()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_header_tells_what_a_person_needs(name):
+    query = query_of(name)
+    assert query.description
+    assert 2 <= len(query.runbook.splitlines()) <= 5
+    assert query.false_positives
+    assert set(query.log_group_sets) <= set(LOG_GROUPS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_body_leaves_room_for_the_arrival_filter(name):
+    body = query_of(name).body
+    assert body.isascii()
+    assert len(body) < 9_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checks_of_events_show_which_event_and_checks_of_rates_do_not(name):
+    _, rows = look(query_of(name), samples_of(name)["fires"][0])
+    assert ("@timestamp" not in rows[0]) == ("@ptr" not in rows[0]) == (name in STATS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seconds", [-1, 3_600])
+def test_what_arrives_outside_the_window_is_not_looked_at(name, seconds):
+    for case in samples_of(name)["fires"]:
+        moved = {"events": [event | {"seconds": seconds} for event in case["events"]]}
+        assert look(query_of(name), moved) == (0, [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_messages_that_are_no_log_lines_of_ours_are_borne(name):
+    messages = [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"status": null}',
+        '{"status": {}}',
+        '"status"',
+        "日本語のログ",
+        "\x00",
+        "x" * 50_000,
+    ]
+    messages += [json.dumps({"status": [502], "responseLatency": "slow", "level": 5})]
+    case = {"events": [{"message": message, "times": 200} for message in messages]}
+    assert look(query_of(name), case) == (0, [])
