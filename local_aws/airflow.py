@@ -43,6 +43,11 @@ def aws_connection(endpoint: str, region: str = "ap-northeast-1") -> str:
     return json.dumps({"conn_type": "aws", "login": "local", "password": "local", "extra": extra})
 
 
+def slack_connection(endpoint: str) -> str:
+    """The Airflow connection that points at the stand-in's Slack."""
+    return json.dumps({"conn_type": "slack", "password": "xoxb-local", "extra": {"base_url": f"{endpoint}/slack/api/"}})
+
+
 class LocalAirflow:
     """Airflow with its state in ``home``, answering on ``port``.
 

@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from local_aws import samples
-from local_aws.airflow import PROJECT, LocalAirflow, aws_connection, stop_leftovers, wait_until
+from local_aws.airflow import PROJECT, LocalAirflow, aws_connection, slack_connection, stop_leftovers, wait_until
+from local_aws.control import Control
 from local_aws.server import LocalAws
 from log_audit.archive import LATEST_ARRIVAL
 from log_audit.settings import Settings, load_settings
@@ -55,43 +57,56 @@ def run(stack: contextlib.ExitStack) -> int:
     settings = load_settings()
     now = datetime.now(UTC)
     airflow_port = port("AIRFLOW_PORT", 8080)
-    with step("stand-in for AWS, with sample data"):
-        connections = start_stand_in(stack, settings, now)
+    with step("stand-in for AWS and Slack, with sample data"):
+        aws, connections = start_stand_in(stack, settings, now)
     with step("Airflow"):
         airflow = stack.enter_context(fresh_airflow(airflow_port, connections))
         wait_until(lambda: dags(airflow) != [], 60, lambda: import_errors(airflow))
         if errors := import_errors(airflow):
             raise CannotRun(errors)
     runs = [run_dag(airflow, dag, key) for dag, key in once_each(settings, now)]
+    if aws:
+        with step("an incident in the sample logs"):
+            samples.load_incident(aws.endpoint, now=datetime.now(UTC))
+    runs += [run_dag(airflow, dag, None) for dag in ("insights_checks", "insights_late_sweep")]
     console.print(archive_table(airflow))
+    if aws:
+        console.print(alert_table(aws))
     failed = [sentence for sentences in runs for sentence in sentences]
     for sentence in failed:
         console.print(f"[red]failed[/red] {sentence}", soft_wrap=True)
     if not os.environ.get("ONCE"):
         console.print(f"Airflow: {airflow.url}  user [bold]admin[/bold], password [bold]{airflow.password}[/bold]")
+        if aws:
+            console.print(f"Slack:   {aws.endpoint}/slack/")
         console.print("Ctrl-C ends it all.")
         signal.pause()
     return 1 if failed else 0
 
 
 def once_each(settings: Settings, now: datetime) -> list[tuple[str, str]]:
-    """Which runs show every DAG: the last month's export, and the recheck of the last month that is due for it."""
+    """Which runs show the archive: the last month's export, and the recheck of the last month that is due for it."""
     last = last_settled_month(now, settings.export.settle, settings.time_zone)
     due = last_settled_month(now, LATEST_ARRIVAL, settings.time_zone)
-    exports = [("monthly_log_export", month) for month in sorted({due, last})]
-    return [*exports, ("archive_recheck", due)]
+    return [*(("monthly_log_export", month) for month in sorted({due, last})), ("archive_recheck", due)]
 
 
-def start_stand_in(stack: contextlib.ExitStack, settings: Settings, now: datetime) -> dict[str, str]:
+def start_stand_in(
+    stack: contextlib.ExitStack, settings: Settings, now: datetime
+) -> tuple[LocalAws | None, dict[str, str]]:
     """Serve the stand-in for each connection of the settings that the environment does not define."""
     wanted = {target.connection: target.region for target in settings.targets.values()}
     missing = {name: region for name, region in wanted.items() if variable(name) not in os.environ}
-    if not missing:
-        return {}
+    slack = variable(settings.slack.connection)
+    if not missing and slack in os.environ:
+        return None, {}
     aws = stack.enter_context(LocalAws(port("LOCAL_AWS_PORT", 4566)))
     for region in sorted(set(missing.values())):
         samples.load(aws.endpoint, now=now, region=region)
-    return {variable(name): aws_connection(aws.endpoint, region) for name, region in missing.items()}
+    connections = {variable(name): aws_connection(aws.endpoint, region) for name, region in missing.items()}
+    if slack not in os.environ:
+        connections[slack] = slack_connection(aws.endpoint)
+    return aws, connections
 
 
 def variable(connection: str) -> str:
@@ -121,26 +136,29 @@ def import_errors(airflow: LocalAirflow) -> str:
     return "\n".join(f"{Path(error['filename']).name}: {error['stack_trace']}" for error in found)
 
 
-def run_dag(airflow: LocalAirflow, dag_id: str, key: str) -> list[str]:
-    """One run to its end; a sentence for each task that failed."""
-    with step(f"{dag_id} {key}") as done:
+def run_dag(airflow: LocalAirflow, dag_id: str, key: str | None) -> list[str]:
+    """One run to its end; a sentence for each task that failed.
+
+    :param key: the run's partition key; None: the run that Airflow makes by itself when the DAG is un-paused
+    """
+    with step(f"{dag_id} {key or ''}".strip()) as done:
         wait_until(lambda: dag_id in dags(airflow), 60, lambda: f"there is no DAG {dag_id}: {import_errors(airflow)}")
         airflow.api("PATCH", f"dags/{dag_id}", json={"is_paused": False})
         run_id = scheduled_run(airflow, dag_id, key) or airflow.trigger(dag_id, key)
-        state = airflow.wait_for_run(dag_id, run_id, 600)
+        state = airflow.wait_for_run(dag_id, run_id, 240)
         tasks = airflow.task_instances(dag_id, run_id)
         done(state == "success", f"{len(tasks)} tasks")
     if state == "success":
         return []
     bad = [task for task in tasks if task["state"] in ("failed", "upstream_failed")]
     return [
-        f"{dag_id} {key} {task['task_id']}[{task['rendered_map_index'] or task['map_index']}]: "
+        f"{dag_id} {key or ''} {task['task_id']}[{task['rendered_map_index'] or task['map_index']}]: "
         f"{airflow.last_error(task) or task['state']}"
         for task in bad
     ]
 
 
-def scheduled_run(airflow: LocalAirflow, dag_id: str, key: str) -> str | None:
+def scheduled_run(airflow: LocalAirflow, dag_id: str, key: str | None) -> str | None:
     """The run that Airflow makes by itself for the latest key when a DAG is un-paused."""
     for _ in range(20):
         for made in airflow.pages(f"dags/{dag_id}/dagRuns", "dag_runs"):
@@ -162,6 +180,14 @@ def archive_table(airflow: LocalAirflow) -> Table:
     for (month, group), extra in sorted(latest.items()):
         said = ", ".join(["verified", extra["state"], *(f"incomplete: {note}" for note in extra["notes"])])
         table.add_row(month, group, f"{extra['objects']:,}", f"{extra['events']:,}", f"{extra['bytes']:,}", said)
+    return table
+
+
+def alert_table(aws: LocalAws) -> Table:
+    """What the stand-in for Slack was told."""
+    table = Table("channel", "message", title="Alerts")
+    for message in Control(aws.endpoint).slack_messages():
+        table.add_row(f"#{message['channel']}", escape(message["text"]))
     return table
 
 

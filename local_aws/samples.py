@@ -72,6 +72,35 @@ def load(
     return summary
 
 
+def load_incident(endpoint: str, *, now: datetime, region: str = "ap-northeast-1") -> None:
+    """An incident for the checks to find: a burst of failing payments a few minutes ago, and one late event.
+
+    The burst arrived in the last whole five minutes before `now` (aware), the late event two hours after its time,
+    in the last day before 05:00 in Tokyo. The container that works through the orders is well.
+    """
+    control, dice = Control(endpoint), random.Random(7)  # noqa: S311
+    burst = datetime.fromtimestamp(int(now.timestamp()) // 300 * 300 - 180, UTC)
+    requests = [_access_log("/aws/apigateway/payments-api", burst, dice) for _ in range(40)]
+    failing = [
+        json.dumps({**json.loads(line), "status": "502"}) if n % 3 == 0 else line for n, line in enumerate(requests)
+    ]
+    events = [
+        {"timestamp": _ms(burst) + n * 100, "message": line, "ingestionTime": _ms(burst) + n * 100 + 900}
+        for n, line in enumerate(failing)
+    ]
+    control.put_events("/aws/apigateway/payments-api", "burst", events, region=region)
+    sweep = now.replace(hour=20, minute=0, second=0, microsecond=0) - timedelta(days=1 if now.hour >= 20 else 2)
+    arrival = _ms(sweep + timedelta(hours=12))
+    message = "2026-01-01T00:00:00.000Z 8f5b0a4e-9d1c-4f7e-a6b2-3c2d1e0f9a8b Task timed out after 3.00 seconds"
+    late = {"timestamp": arrival - 7_200_000, "message": message, "ingestionTime": arrival}
+    control.put_events("/aws/lambda/order-export", "late", [late], region=region)
+    control.create_log_group("/ecs/orders-worker", region=region, creation_time_ms=_ms(now - timedelta(days=30)))
+    lines = [
+        {"timestamp": _ms(now) - n * 60_000, "message": f"INFO worked through order {n}"} for n in range(30, 0, -1)
+    ]
+    control.put_events("/ecs/orders-worker", "ecs/worker/1", lines, region=region)
+
+
 def generate(group: str, start: datetime, now: datetime) -> Iterator[Sample]:
     """The events of a group from `start` until `now`; the same for a month whenever it is generated."""
     month = month_start(start, 0)

@@ -63,17 +63,6 @@ def code_block(text: str) -> str:
     return f"```{_cut_escaped(text, SECTION)}```"
 
 
-def span(window: Window, zone: ZoneInfo) -> str:
-    """The window in the business zone and in UTC."""
-    local = [bound.astimezone(zone) for bound in (window.start, window.end)]
-    second = "%H:%M" if local[0].date() == local[1].date() else "%Y-%m-%d %H:%M"
-    utc_form = "%H:%M" if window.start.date() == window.end.date() else "%m-%d %H:%M"
-    return (
-        f"{local[0]:%Y-%m-%d %H:%M} to {local[1].strftime(second)} {local[1].tzname()} "
-        f"({window.start.strftime(utc_form)} to {window.end.strftime(utc_form)} UTC)"
-    )
-
-
 def finding_message(findings: Findings, say: Say | None, around: Surroundings) -> Message:
     """The message about one window; ``say`` None: findings of a run that keeps no incident."""
     headline = _headline(findings, say, around)
@@ -94,7 +83,7 @@ def finding_message(findings: Findings, say: Say | None, around: Surroundings) -
 
 
 def _headline(findings: Findings, say: Say | None, around: Surroundings) -> str:
-    when = span(findings.window, around.zone)
+    when = findings.window.describe_both(around.zone)
     where = f"{escape(findings.query)} @ {escape(findings.target)}"
     many = f"*{findings.total:,}* finding{'s' if findings.total != 1 else ''}"
     if say is None or say.kind in {"opened", "found"}:
@@ -104,7 +93,7 @@ def _headline(findings: Findings, say: Say | None, around: Surroundings) -> str:
         news = f"{incident.untold:,} since the last message, {incident.total:,} in all"
         return f"still going on: {many}, arrived {when}; {news}"
     if say.kind == "recovered" and incident:
-        whole = span(Window(from_ms(incident.since), from_ms(incident.until)), around.zone)
+        whole = Window(from_ms(incident.since), from_ms(incident.until)).describe_both(around.zone)
         return f"✅ recovered: nothing arrived {when}. It lasted {whole}, *{incident.total:,}* in all · {where}"
     return f"cannot look at everything: {when} · {where}"
 

@@ -157,9 +157,12 @@ class Manifest:
     def from_json(cls, value: Mapping[str, Any]) -> Manifest:
         """:raises VerificationError: the text is not one of our manifests"""
         try:
-            return cls(**value)
+            manifest = cls(**value)
         except TypeError as error:
             raise VerificationError(f"not a manifest of this project: {error}") from None
+        if manifest.version != 1:
+            raise VerificationError(f"a manifest of version {manifest.version}, this project reads version 1")
+        return manifest
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -236,6 +239,8 @@ def chunk_limits(exports: Sequence[tuple[int, int]], most: int = CHUNKS) -> tupl
 
     :param exports: objects and bytes of each export; at most ``most`` exports
     """
+    if len(exports) > most:
+        raise ValueError(f"{len(exports)} exports need at least as many chunks, and {most} are allowed")
     size, number = CHUNK_BYTES, CHUNK_OBJECTS
     # Two neighbouring chunks hold more than one limit together, hence at most 2 x bytes / limit of them.
     while sum(1 + objects // number + 2 * total // size for objects, total in exports) > most:

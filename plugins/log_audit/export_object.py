@@ -7,7 +7,8 @@ hold line breaks, and after one of them a timestamp too; such a line is told apa
 - its time steps back from the event before it: applications print the time of writing, which is not after the
   event's own, while events of an object stand in order of time, if only in long runs.
 
-Both are counted as ambiguous, so the number of events lies between ``events`` and ``events + ambiguous``.
+Both are counted as ambiguous. What is left is a message line whose time lies in the window and not before its event's:
+it is counted as an event. Where the exact number matters, let Logs Insights count as well (``reconcile``).
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3Export.html
 """
 

@@ -74,8 +74,9 @@ def parse_query_file(text: str, path: Path) -> QueryFile:
     lines = text.splitlines()
     comment = COMMENTS[path.suffix]
     length = next((n for n, line in enumerate(lines) if not line.startswith(comment)), len(lines))
-    header = _header([line.removeprefix(comment) for line in lines[:length]], path)
-    _check(header, lines[:length], path)
+    yaml_text = "\n".join(line.removeprefix(comment) for line in lines[:length])
+    header = _header(yaml_text, path)
+    _check(header, _lines_of_keys(yaml_text, path), path)
     body = "\n".join(lines[length:]).strip()
     if not body:
         raise QueryFileError(f"{path}:{length + 1}: there is no query below the header")
@@ -86,23 +87,38 @@ def parse_query_file(text: str, path: Path) -> QueryFile:
     return query
 
 
-def _header(lines: list[str], path: Path) -> dict[str, Any]:
+def _header(text: str, path: Path) -> dict[str, Any]:
     try:
-        header = yaml.safe_load("\n".join(lines))
+        header = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise QueryFileError(f"{path}:{line}: the header is no YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise QueryFileError(f"{path}:{line}: the header is no YAML: {error.reason}") from None
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        # PyYAML lets them out of values such as 2026-13-01 and of very deep nesting.
         raise QueryFileError(f"{path}:1: the header is no YAML: {error}") from None
     if not isinstance(header, dict):
         raise QueryFileError(f"{path}:1: begin with comment lines such as '{COMMENTS[path.suffix]} title: …'")
     return header
 
 
-def _check(header: dict[str, Any], lines: list[str], path: Path) -> None:
+def _lines_of_keys(text: str, path: Path) -> dict[str, int]:
+    """Where each key of a sound header stands; one that stands twice is an error, as PyYAML keeps the last."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    lines: dict[str, int] = {}
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        line = key.start_mark.line + 1
+        if lines.setdefault(str(key.value), line) != line:
+            raise QueryFileError(f"{path}:{line}: {key.value} stands twice")
+    return lines
+
+
+def _check(header: dict[str, Any], lines: dict[str, int], path: Path) -> None:
     known = KEYS[path.suffix]
     for key, value in header.items():
-        where = f"{path}:{_line_of(str(key), lines)}"
+        where = f"{path}:{lines.get(str(key), 1)}"
         if key not in known:
             raise QueryFileError(f"{where}: there is no key {key!r}; there are {', '.join(sorted(known))}")
         if complaint := _complaint(key, value):
@@ -127,7 +143,3 @@ def _complaint(key: str, value: Any) -> str | None:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             return f"{value!r} is no whole number from {low} to {high}"
     return None
-
-
-def _line_of(key: str, lines: list[str]) -> int:
-    return next((n for n, line in enumerate(lines, 1) if line.lstrip("-# ").startswith(f"{key}:")), 1)

@@ -10,6 +10,7 @@ import os
 import re
 from datetime import timedelta
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -27,7 +28,7 @@ DEFAULT_FILE = Path(__file__).resolve().parents[2] / "include" / "settings.yaml"
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
 LogGroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]+$", max_length=512)]
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$", max_length=63)]
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]|\.[a-z0-9])+$", min_length=3, max_length=63)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Channel = Annotated[str, Field(pattern=r"^#?[a-z0-9_-]+$|^[CG][A-Z0-9]+$")]
 KeyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.#-]+(/[A-Za-z0-9_.#-]+)*$", max_length=400)]
@@ -50,7 +51,7 @@ def _regular_expression(pattern: str) -> str:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LogGroups(_Strict):
@@ -60,6 +61,11 @@ class LogGroups(_Strict):
     name_prefix: LogGroupName | None = None
     destination: KeyPrefix | None = None
     reconcile: bool = False
+
+    @property
+    def home(self) -> str:
+        """The end of the S3 prefix of its months."""
+        return self.destination or default_destination(self.name or self.name_prefix or "")
 
     @model_validator(mode="after")
     def _one_way_of_naming(self) -> LogGroups:
@@ -77,6 +83,19 @@ class Archive(_Strict):
     prefix: KeyPrefix | None = None
     log_groups: Annotated[list[LogGroups], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _groups_keep_apart(self) -> Archive:
+        taken: dict[str, int] = {}
+        for number, group in enumerate(self.log_groups):
+            for what in filter(None, (group.name or group.name_prefix, group.name and group.home)):
+                other = taken.setdefault(what, number)
+                if other != number:
+                    raise ValueError(
+                        f"log_groups.{other} and log_groups.{number} would both go to s3://{self.bucket}/<YYYY>/<MM>/…/"
+                        f"{group.home}/; name each log group once, and give it a destination of its own"
+                    )
+        return self
+
 
 class Target(_Strict):
     """One AWS account and region, reached through an Airflow connection."""
@@ -90,8 +109,8 @@ class Target(_Strict):
 class Export(_Strict):
     """How exports wait."""
 
-    settle_hours: Annotated[float, Field(ge=0)] = 12
-    slot_timeout_hours: Annotated[float, Field(gt=0)] = 26
+    settle_hours: Annotated[float, Field(ge=0, le=24 * 31)] = 12
+    slot_timeout_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 26
     poll_seconds: Annotated[int, Field(ge=1, le=300)] = 10
 
     @property
@@ -127,7 +146,7 @@ class Slack(_Strict):
     connection: Annotated[str, Field(min_length=1)] = "slack_default"
     channels: dict[Severity, list[Channel]] = {key: ["log-audit"] for key in SEVERITIES}
     failures: Annotated[list[Channel], Field(min_length=1)] = ["log-audit"]
-    pace_minutes: Annotated[float, Field(ge=0)] = 60
+    pace_minutes: Annotated[float, Field(ge=0, le=7 * 24 * 60)] = 60
 
     @model_validator(mode="after")
     def _every_severity_has_a_channel(self) -> Slack:
@@ -157,22 +176,16 @@ class Settings(_Strict):
     redaction: Redaction = Redaction()
 
     @model_validator(mode="after")
-    def _destinations_differ(self) -> Settings:
-        taken: dict[tuple[str, str], str] = {}
-        for name, target in self.targets.items():
-            for number, group in enumerate(target.archive.log_groups):
-                if group.name is None:
-                    continue
-                where = f"targets.{name}.archive.log_groups.{number}"
-                path = "/".join(
-                    filter(None, [target.archive.prefix, group.destination or default_destination(group.name)])
+    def _targets_keep_apart(self) -> Settings:
+        """Log groups of two accounts may have one name: in one place, each would pass for the other's archive."""
+        for (one, first), (other, second) in combinations(self.targets.items(), 2):
+            places = [f"{target.archive.prefix or ''}/".lstrip("/") for target in (first, second)]
+            shared = places[0].startswith(places[1]) or places[1].startswith(places[0])
+            if first.archive.bucket == second.archive.bucket and shared:
+                raise ValueError(
+                    f"targets.{one} and targets.{other} would both archive to s3://{first.archive.bucket}/<YYYY>/<MM>/"
+                    f"{min(places)}; give each a bucket, or a prefix of its own that is not a part of the other's"
                 )
-                other = taken.setdefault((target.archive.bucket, path), where)
-                if other != where:
-                    raise ValueError(
-                        f"{other} and {where} ({group.name}) would both go to "
-                        f"s3://{target.archive.bucket}/<YYYY>/<MM>/{path}/; give one of them a destination of its own"
-                    )
         return self
 
     @cached_property
@@ -191,7 +204,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}; set {VARIABLE} to the settings file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, *NOT_YAML) as error:
         raise SettingsError(f"{file} is no YAML: {error}") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{file} must hold the keys {', '.join(Settings.model_fields)}")
@@ -217,6 +230,10 @@ def _sentence(detail: Any) -> str:
             return f"{key}:{value} {detail['ctx']['error']}"
         case _:
             return f"{key}: {detail['input']!r} will not do: {detail['msg']}"
+
+
+# What PyYAML lets through from text that it takes for a date, a number, a key or a nest without end.
+NOT_YAML = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class _UniqueKeys(yaml.SafeLoader):

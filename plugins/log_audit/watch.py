@@ -70,7 +70,8 @@ class Watch:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value not in (None, {}, ())}
+        known = {key: value for key, value in asdict(self).items() if value not in (None, {}, ())}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()}
 
     def sending(self, findings: Findings) -> Watch:
         """Stored before the first message of a window's alert is sent."""

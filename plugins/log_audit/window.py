@@ -58,7 +58,7 @@ class Window:
             bound = getattr(self, name)
             if bound.tzinfo is None:
                 raise ValueError(f"{name} {bound.isoformat()} has no time zone; add one, such as +00:00")
-            object.__setattr__(self, name, bound.astimezone(UTC))
+            object.__setattr__(self, name, _plain_utc(bound))
         if self.end <= self.start:
             raise ValueError(f"a window must end after it starts: {iso(self.start)} .. {iso(self.end)}")
 
@@ -150,6 +150,16 @@ class Window:
         start, end = (bound.astimezone(_zone(tz)) for bound in (self.start, self.end))
         return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {end.tzname()}"
 
+    def describe_both(self, tz: str | ZoneInfo) -> str:
+        """The window in the zone's wall clock and in UTC, as short as it can be told without doubt."""
+        local = [bound.astimezone(_zone(tz)) for bound in (self.start, self.end)]
+        second = "%H:%M" if local[0].date() == local[1].date() else "%Y-%m-%d %H:%M"
+        utc = "%H:%M" if self.start.date() == self.end.date() else "%m-%d %H:%M"
+        return (
+            f"{local[0]:%Y-%m-%d %H:%M} to {local[1].strftime(second)} {local[1].tzname()} "
+            f"({self.start.strftime(utc)} to {self.end.strftime(utc)} UTC)"
+        )
+
 
 def month_keys_before(now: datetime, tz: str | ZoneInfo) -> Iterator[str]:
     """Month keys that are over at ``now``, the latest first.
@@ -166,6 +176,12 @@ def month_keys_before(now: datetime, tz: str | ZoneInfo) -> Iterator[str]:
 def last_settled_month(now: datetime, settle: timedelta, tz: str | ZoneInfo) -> str:
     """The latest month that ended at least ``settle`` before ``now`` (aware)."""
     return next(key for key in month_keys_before(now, tz) if Window.month(key, tz).end + settle <= now)
+
+
+def _plain_utc(instant: datetime) -> datetime:
+    """The same instant as a plain datetime: Airflow hands out pendulum's, whose arithmetic can lose the zone."""
+    utc = instant.astimezone(UTC)
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
 
 
 def _zone(tz: str | ZoneInfo) -> ZoneInfo:

@@ -332,8 +332,8 @@ def test_pure_modules_stay_pure_with_all_they_import():
 
 def test_only_window_knows_clocks_and_zones():
     told = {file for file in SOURCES if any(tells_time(node) for node in ast.walk(ast.parse(file.read_text())))}
-    # alerts.py words a window in the wall clock, for people; settings.py asks whether a zone exists
-    assert told - {OURS / "window.py", OURS / "alerts.py"} == set()
+    # alerts.py hands a zone on, settings.py asks whether it exists
+    assert told - {OURS / "window.py"} == set()
     others = set(SOURCES) - {OURS / name for name in ("window.py", "alerts.py", "settings.py")}
     assert offences(sorted(others), ("zoneinfo", "pendulum", "dateutil", "pytz", "airflow.sdk.timezone")) == []
 

@@ -141,3 +141,12 @@ def test_a_decision_depends_on_the_error_alone_and_keeps_the_tasks_own_back_off(
     for error, action in [(answer(404, "NoSuchBucket"), RetryAction.FAIL), (answer(500, "Any"), RetryAction.DEFAULT)]:
         decided = FailFast().evaluate(error, try_number, 4, context=None)
         assert (decided.action, decided.retry_delay) == (action, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(429, "429"), (408, "408"), (409, "OperationAborted"), (400, "ExpiredTokenException")],
+)
+def test_what_passes_by_itself_is_retried_whatever_its_status(status, code):
+    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    assert FailFast().evaluate(ClientError(answer, "HeadObject"), 1, 4).action is RetryAction.DEFAULT

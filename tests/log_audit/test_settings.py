@@ -17,6 +17,7 @@ from log_audit.settings import DEFAULT_FILE, VARIABLE, Export, Settings, load_se
 SHIPPED = yaml.safe_load(DEFAULT_FILE.read_text(encoding="utf-8"))
 REMOVED = object()
 GROUPS = "targets.tokyo.archive.log_groups"
+SHIPPED_GROUPS = SHIPPED["targets"]["tokyo"]["archive"]["log_groups"]
 
 
 @pytest.fixture
@@ -104,18 +105,15 @@ def test_settings_cannot_be_changed_once_they_are_read():
         pytest.param([("targets.tokyo.region", "us-gov-west-1")], id="a region of four parts"),
         pytest.param([(f"{GROUPS}.0.name", "API-Gateway-Execution-Logs_a1/prod#2.x")], id="a name without slash"),
         pytest.param([("targets.tokyo.archive.prefix", REMOVED)], id="no prefix"),
-        pytest.param([("targets.osaka", target(log_groups=SHIPPED["targets"]["tokyo"]["archive"]["log_groups"]))],
+        pytest.param([("targets.osaka", target(prefix="logs", log_groups=SHIPPED_GROUPS))],
                      id="the same groups, another bucket"),
         pytest.param([("targets.osaka", target(bucket="log-audit-archive", prefix="osaka",
-                                               log_groups=SHIPPED["targets"]["tokyo"]["archive"]["log_groups"]))],
+                                               log_groups=SHIPPED_GROUPS))],
                      id="the same bucket, another prefix"),
     ],
 )  # fmt: skip
 def test_settings_that_can_be_are_taken(write, changes):
     load_settings(write(changed(*changes)))
-
-
-COLLISION = "would both go to s3://log-audit-archive/<YYYY>/<MM>/logs/{}/; give one of them a destination of its own"
 
 
 @pytest.mark.parametrize(
@@ -227,28 +225,40 @@ COLLISION = "would both go to s3://log-audit-archive/<YYYY>/<MM>/logs/{}/; give 
         pytest.param(
             [(f"{GROUPS}.1.destination", "aws/apigateway/orders-api")],
             [
-                f"{GROUPS}.0 and {GROUPS}.1 (/aws/apigateway/payments-api)",
-                COLLISION.format("aws/apigateway/orders-api"),
+                "targets.tokyo.archive: log_groups.0 and log_groups.1 would both go to s3://log-audit-archive/",
+                "/aws/apigateway/orders-api/; name each log group once, and give it a destination of its own",
             ],
             id="two groups with one destination",
         ),
         pytest.param(
-            [(f"{GROUPS}.1", SHIPPED["targets"]["tokyo"]["archive"]["log_groups"][0])],
-            [f"{GROUPS}.0 and {GROUPS}.1 (/aws/apigateway/orders-api)", "would both go to"],
+            [(f"{GROUPS}.1", {**SHIPPED_GROUPS[0], "destination": "elsewhere"})],
+            ["log_groups.0 and log_groups.1 would both go to", "name each log group once"],
             id="a group twice",
         ),
         pytest.param(
-            [
-                (
-                    "targets.osaka",
-                    target(bucket="log-audit-archive", log_groups=[{"name": "/x", "destination": "logs/payments"}]),
-                )
-            ],
-            [
-                f"{GROUPS}.1 and targets.osaka.archive.log_groups.0 (/x)",
-                COLLISION.format("payments"),
-            ],
-            id="one destination in two targets that share a bucket",
+            [("export.slot_timeout_hours", float("inf"))],
+            ["export.slot_timeout_hours: inf will not do"],
+            id="no end",
+        ),
+        pytest.param(
+            [("targets.tokyo.archive.bucket", "a..b")],
+            ["targets.tokyo.archive.bucket: 'a..b' will not do"],
+            id="a bucket that cannot be",
+        ),
+        pytest.param(
+            [("slack.channels.high", [])],
+            ["slack", "channels has none for high: findings would be lost in silence"],
+            id="a severity without a channel",
+        ),
+        pytest.param(
+            [("redaction.patterns", ["("])],
+            ["redaction.patterns.0: '(' is no regular expression"],
+            id="a bad pattern",
+        ),
+        pytest.param(
+            [("targets.osaka", target(bucket="log-audit-archive", log_groups=[{"name_prefix": "/x"}]))],
+            ["targets.tokyo and targets.osaka would both archive to s3://log-audit-archive/", "a prefix of its own"],
+            id="one place for two targets",
         ),
     ],
 )
@@ -367,3 +377,14 @@ def test_any_structure_is_settings_or_a_settings_error_that_names_the_file(write
 def test_any_beginning_of_the_shipped_file_is_settings_or_a_settings_error(write, cut):
     with suppress(SettingsError):
         load_settings(write(DEFAULT_FILE.read_bytes()[:cut]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["bucket: {{ x }}", "[a, b]: c", "a: 2026-02-30", "a: !!bool x", "a: !!timestamp x", "[" * 3000, f"a: {'9' * 5000}"],
+)
+def test_text_that_yaml_stumbles_over_is_an_error_with_the_file(write, tmp_path, text):
+    file = tmp_path / "odd.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"odd\.yaml"):
+        load_settings(file)

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,6 +186,14 @@ def test_a_window_must_be_over_and_settled():
     with pytest.raises(WindowNotOverError, match=r"after 2026-11-01 12:00 JST \(2026-11-01T03:00:00.000Z\)"):
         window.require_over(datetime(2026, 11, 1, 2, 59, 59, tzinfo=UTC), settle, TOKYO)
     window.require_over(datetime(2026, 11, 1, 3, tzinfo=UTC), settle, TOKYO)
+
+
+def test_the_datetimes_that_airflow_hands_out_become_plain_ones():
+    start = pendulum.datetime(2026, 11, 20, 12, tz=TOKYO)
+    window = Window(start, start.add(minutes=5))
+    assert type(window.start) is datetime
+    assert (window.end - timedelta(minutes=2)).tzinfo is UTC
+    assert iso(window.start) == "2026-11-20T03:00:00.000Z"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ class Store(dict[str, Any]):
     """A task's state store: it outlives tries and clears."""
 
     def set(self, key: str, value: Any) -> None:
+        assert value == json.loads(json.dumps(value)), "Airflow's stores take JSON values alone"
         self[key] = value
 
     def delete(self, key: str) -> None:

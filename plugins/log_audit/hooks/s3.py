@@ -57,11 +57,17 @@ class ArchiveHook(S3Hook):
                 return None
             raise
         try:
-            return Manifest.from_json(json.loads(body))
+            manifest = Manifest.from_json(json.loads(body))
         except (ValueError, VerificationError) as error:
             raise VerificationError(
                 f"s3://{job.bucket}/{job.manifest_key} cannot be read ({error}); move it away to export the month anew"
             ) from error
+        if (manifest.log_group, manifest.month) != (job.log_group, job.month):
+            raise VerificationError(
+                f"s3://{job.bucket}/{job.manifest_key} is the manifest of {manifest.log_group} {manifest.month}, not "
+                f"of {job.log_group} {job.month}; give this log group a destination of its own in the settings"
+            )
+        return manifest
 
     def write_manifest(self, manifest: Manifest, key: str) -> None:
         body = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode()

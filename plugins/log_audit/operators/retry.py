@@ -10,7 +10,11 @@ from log_audit.errors import PermanentError
 
 # 4xx answers of AWS that another try can mend, by code:
 # https://docs.aws.amazon.com/general/latest/gr/api-retries.html
-TEMPORARY = ("Throttl", "LimitExceeded", "TooManyRequests", "RequestTimeout", "SlowDown", "RequestLimit")
+TEMPORARY = (
+    *("Throttl", "LimitExceeded", "TooManyRequests", "RequestTimeout", "SlowDown"),
+    *("OperationAborted", "ExpiredToken", "TransactionInProgress"),
+)
+TEMPORARY_STATUS = {408, 429}  # a HEAD request has no body to say more
 
 
 class FailFast(RetryPolicy):
@@ -33,4 +37,4 @@ def _refused_for_good(exception: BaseException) -> bool:
         return False
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     code = answer.get("Error", {}).get("Code", "")
-    return 400 <= status < 500 and not any(word in code for word in TEMPORARY)
+    return 400 <= status < 500 and status not in TEMPORARY_STATUS and not any(word in code for word in TEMPORARY)

@@ -1,13 +1,16 @@
-"""The archive's bucket and connection, at the stand-in."""
+"""What the operators meet at the stand-in: connections, a bucket, log groups, checks."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from local_aws.control import Control
 from local_aws.samples import export_policy
-from tests.log_audit.operators.archive_line import BUCKET, REGION, at
+from log_audit.window import to_ms
+from tests.log_audit.operators.archive_line import BUCKET, NOW, REGION, at
+from tests.support.check_runs import Checks
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +35,14 @@ def group(aws: Control, s3: Any) -> str:
     """A log group that is older than the month."""
     aws.create_log_group("/app", region=REGION, creation_time_ms=at(1) - 90 * 86_400_000)
     return "/app"
+
+
+@pytest.fixture
+def checks(aws: Control, tmp_path: Any, monkeypatch: Any) -> Checks:
+    """A folder of checks on the log group ``/app``, and a Slack connection."""
+    aws.configure(query_scheduled_seconds=0, query_running_seconds=0, slack_channels=["alerts", "general"])
+    aws.create_log_group("/app", region=REGION, creation_time_ms=to_ms(NOW - timedelta(days=90)))
+    extra = {"base_url": f"{aws.endpoint}/slack/api/"}
+    connection = {"conn_type": "slack", "password": "xoxb-local", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
+    return Checks(tmp_path, aws, monkeypatch)

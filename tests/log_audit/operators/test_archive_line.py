@@ -493,6 +493,15 @@ def set_exported_at(s3, text, state="provisional"):
 EXPORTED = "2026-11-01T04:00:00.000Z"  # the 1st at 13:00 in Japan
 
 
+def test_another_log_groups_manifest_is_not_taken_for_ones_own(aws, group):
+    aws.create_log_group("app", region=REGION, creation_time_ms=at(1) - 1)
+    Line({"name": "/app"}).all()
+    line = Line({"name": "app"})
+    line.plan()
+    with pytest.raises(VerificationError, match="is the manifest of /app 2026-10, not of app 2026-10"):
+        line.export()
+
+
 def test_late_events_are_found_exported_again_and_the_archive_is_final(aws, aws_client, group, s3, capsys):
     aws.put_events(group, "s", events("a", "b"), region=REGION)
     Line(APP).all()

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from log_audit.errors import AccessError, AlertError, LogAuditError, QueryFileError
 from log_audit.operators.retry import FailFast
 from log_audit.window import to_ms
-from tests.support.check_runs import REGION, WATCHES, Checks
+from tests.support.check_runs import REGION, WATCHES
 from tests.support.tasks import revive
 
 NOON = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # the interval's end
@@ -21,16 +21,6 @@ MINUTE = timedelta(minutes=1)
 
 def retried(error):
     return FailFast().evaluate(error, 1, 4).action is not RetryAction.FAIL
-
-
-@pytest.fixture
-def checks(aws, tmp_path, monkeypatch):
-    aws.configure(query_scheduled_seconds=0, query_running_seconds=0, slack_channels=["alerts", "general"])
-    aws.create_log_group("/app", region=REGION, creation_time_ms=to_ms(NOON - timedelta(days=30)))
-    extra = {"base_url": f"{aws.endpoint}/slack/api/"}
-    connection = {"conn_type": "slack", "password": "xoxb-local", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
-    return Checks(tmp_path, aws, monkeypatch)
 
 
 @pytest.fixture

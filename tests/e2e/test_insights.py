@@ -1,0 +1,156 @@
+"""The five-minute checks through the real Airflow: what is remembered, what is told, what Airflow calls back."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+
+from local_aws.airflow import slack_connection, wait_until
+from log_audit.window import to_ms
+from tests.e2e.conftest import task, unpause
+
+pytestmark = pytest.mark.e2e
+
+REGION = "ap-northeast-1"
+CHECKS, SWEEP = "insights_checks", "insights_late_sweep"
+SECRET = "hunter2!secret"
+SETTINGS = """
+time_zone: Asia/Tokyo
+targets:
+  tokyo:
+    connection: aws_default
+    region: ap-northeast-1
+    archive: {bucket: nowhere, log_groups: [{name: /nowhere}]}
+    log_group_sets:
+      api_gateway: [{name: /api}]
+      lambda: [{name: /fn}]
+      ecs: [{name: /box}]
+slack:
+  failures: [failures]
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow(control, boot):
+    control.configure(slack_channels=["log-audit", "failures"])
+    for name in ("/api", "/fn", "/box"):
+        control.create_log_group(name, region=REGION, creation_time_ms=to_ms(datetime.now(UTC) - timedelta(days=30)))
+    return boot(SETTINGS, AIRFLOW_CONN_SLACK_DEFAULT=slack_connection(control.endpoint))
+
+
+def last_boundary(minutes=5):
+    now = int(time.time())
+    return datetime.fromtimestamp(now - now % (minutes * 60), UTC)
+
+
+def put(control, group, message, arrival, late=timedelta(seconds=1)):
+    event = {"timestamp": to_ms(arrival - late), "message": message, "ingestionTime": to_ms(arrival)}
+    control.put_events(group, "s", [event], region=REGION)
+
+
+def runs(airflow, dag_id, run_type="scheduled"):
+    return [run for run in airflow.pages(f"dags/{dag_id}/dagRuns", "dag_runs") if run["run_type"] == run_type]
+
+
+def the_scheduled_run(airflow, dag_id):
+    wait_until(lambda: runs(airflow, dag_id) != [], 60, lambda: f"{dag_id} was not scheduled")
+    run = runs(airflow, dag_id)[0]
+    return run, airflow.wait_for_run(dag_id, run["dag_run_id"], 120)
+
+
+def told(control, channel="log-audit"):
+    return control.slack_messages(channel)
+
+
+def test_a_scheduled_run_finds_tells_and_remembers(airflow, control):
+    if 300 - time.time() % 300 < 15:
+        time.sleep(16)  # the interval must not end between the planting and the run
+    arrival = last_boundary() - timedelta(minutes=3)
+    message = json.dumps({"status": "502", "resourcePath": "/pay", "requestId": "r-1", "note": f"password={SECRET}"})
+    put(control, "/api", message, arrival)
+    put(control, "/box", f"ERROR cannot pay, token={SECRET}", arrival)
+    unpause(airflow, CHECKS)
+    run, state = the_scheduled_run(airflow, CHECKS)
+    assert state == "success"
+    titles = [message["text"] for message in told(control)]
+    assert sorted("API Gateway answered" in title for title in titles) == [False, True]
+    looks = [entry for entry in airflow.task_instances(CHECKS, run["dag_run_id"]) if entry["task_id"] == "look"]
+    assert "api_gateway_errors @ tokyo" in {look["rendered_map_index"] for look in looks}
+    [event] = [e for e in airflow.pages("assets/events", "asset_events") if e["name"] == "insights_checks"]
+    totals = {look["query"]: look["total"] for look in event["extra"]["looks"]}
+    assert (totals["api_gateway_errors"], totals["slow_requests"]) == (1, 0)
+
+
+def test_no_secret_is_left_anywhere(airflow, control):
+    everything = json.dumps([control.slack_messages(), list(airflow.pages("assets/events", "asset_events"))])
+    everything += json.dumps([
+        airflow.api("GET", f"dags/{CHECKS}/dagRuns/{run['dag_run_id']}/taskInstances/~/xcomEntries", params={"limit": 100})
+        for run in runs(airflow, CHECKS)
+    ])  # fmt: skip
+    logs = "".join(path.read_text(errors="replace") for path in airflow.home.rglob("*.log"))
+    assert "password=***" in everything
+    assert SECRET not in everything
+    assert SECRET not in logs
+
+
+def test_a_manual_run_alerts_only_when_asked(airflow, control):
+    before = len(told(control))
+    run_id = airflow.trigger(CHECKS)
+    assert airflow.wait_for_run(CHECKS, run_id, 120) == "success"
+    assert len(told(control)) == before
+
+
+def test_the_late_sweep_tells_what_the_checks_could_not_see(airflow, control):
+    before = len(told(control))
+    boundary = datetime.now(UTC).replace(hour=20, minute=0, second=0, microsecond=0)
+    end = boundary if boundary <= datetime.now(UTC) else boundary - timedelta(days=1)
+    put(control, "/fn", "x Task timed out after 3.00 seconds", end - timedelta(hours=5), late=timedelta(hours=3))
+    unpause(airflow, SWEEP)
+    _, state = the_scheduled_run(airflow, SWEEP)
+    assert state == "success"
+    [message] = told(control)[before:]
+    assert "A Lambda function timed out" in message["text"]
+
+
+def test_a_killed_alert_worker_does_not_tell_twice(airflow, control):
+    """Slack takes the message, the worker dies before it hears so, the retry looks the message up."""
+    before = len(told(control))
+    control.fault("slack.chat.postMessage", delay=6)
+    put(control, "/box", "FATAL disk full", last_boundary() - timedelta(minutes=1))
+    body = {"logical_date": None, "conf": {"alert": True}}
+    run_id = airflow.api("POST", f"dags/{CHECKS}/dagRuns", json=body)["dag_run_id"]
+    wait_until(
+        lambda: (
+            task(airflow, CHECKS, run_id, "alert")["state"] == "running"
+            and control.calls("slack.chat.postMessage") != []
+        ),
+        120,
+        lambda: str(airflow.task_instances(CHECKS, run_id)),
+    )
+    process = psutil.Process(task(airflow, CHECKS, run_id, "alert")["pid"])
+    process.kill()
+    assert airflow.wait_for_run(CHECKS, run_id, 240) == "success"
+    assert task(airflow, CHECKS, run_id, "alert")["try_number"] == 2
+    fatal = [message for message in told(control)[before:] if "FATAL disk full" in str(message["blocks"])]
+    assert len(fatal) == 1
+
+
+def test_a_failed_run_is_told_once_by_the_callback(airflow, control):
+    """Every month export fails: there is no log group, bucket or month such as this."""
+    unpause(airflow, "monthly_log_export")
+    run_id = airflow.trigger("monthly_log_export", "not-a-month")
+    assert airflow.wait_for_run("monthly_log_export", run_id, 120) == "failed"
+
+    def mine():
+        return [message for message in told(control, "failures") if run_id in str(message["blocks"])]
+
+    wait_until(lambda: mine() != [], 60, lambda: "the callback told nothing")
+    time.sleep(3)
+    [message] = mine()
+    assert "monthly_log_export" in message["text"]
+    assert "not-a-month" in message["text"]
+    assert "tokyo.plan" in str(message["blocks"])
