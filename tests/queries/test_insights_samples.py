@@ -23,17 +23,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+from local_aws.airflow import aws_connection
 from local_aws.insights import Event, compile_query
+from log_audit.checks import Look
 from log_audit.findings import count_rows
+from log_audit.operators.checks import LogsInsightsOperator
 from log_audit.query_file import QueryFile, read_query_file
 from log_audit.window import to_ms
+from tests.support.tasks import Run
 
 QUERIES = Path(__file__).parents[2] / "include" / "insights"
 SAMPLES = Path(__file__).parent / "insights"
 START = to_ms(datetime(2026, 11, 20, 3, tzinfo=UTC))
 END = START + 3_600_000
 LOOK_BACK = 900_000
-ACCOUNT = "123456789012"
+ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 # Where events of a sample stand that name no log group.
 LOG_GROUPS = {"api_gateway": "/aws/apigateway/orders-api", "lambda": "/aws/lambda/order-export", "ecs": "/ecs/shop"}
 
@@ -68,8 +72,28 @@ def events_of(query: QueryFile, case: dict) -> list[Event]:
     return events
 
 
-def look(query: QueryFile, case: dict) -> tuple[int, list[dict[str, str]]]:
-    """How many findings a check has on a case's events, and its rows."""
+@pytest.fixture
+def look(aws, monkeypatch):
+    """Runs a check over a case's events: the real operator, against the stand-in."""
+    aws.configure(query_scheduled_seconds=0, query_running_seconds=0)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(aws.endpoint, REGION))
+
+    def run(query: QueryFile, case: dict) -> tuple[int, list[dict[str, str]]]:
+        events = events_of(query, case)
+        for group in sorted({*LOG_GROUPS.values(), *(event.log_group for event in events)}):
+            aws.create_log_group(group, region=REGION, creation_time_ms=START - 86_400_000)
+            mine = [{"timestamp": e.timestamp, "message": e.message} for e in events if e.log_group == group]
+            aws.put_events(group, "stream", mine, region=REGION)
+        looked = Look(query.name, query.path, "tokyo", "regular", START, END)
+        operator = LogsInsightsOperator(task_id="look", look=looked, region_name=REGION, worker_seconds=20)
+        found = Run().execute(lambda: operator)
+        return found["total"], found["rows"]
+
+    return run
+
+
+def evaluate(query: QueryFile, case: dict) -> tuple[int, list[dict[str, str]]]:
+    """The same without operator and server, for the tests that ask many times."""
     arrived = "toMillis(@ingestionTime)"
     late = f"{arrived} - toMillis(@timestamp)"
     source = f"filter {arrived} >= {START} and {arrived} < {END} and {late} <= {LOOK_BACK} | {query.body}"
@@ -79,7 +103,7 @@ def look(query: QueryFile, case: dict) -> tuple[int, list[dict[str, str]]]:
 
 
 @pytest.mark.parametrize(("name", "case"), cases("fires"))
-def test_fires(name, case):
+def test_fires(look, name, case):
     total, rows = look(query_of(name), case)
     assert total == case["findings"], rows
     expected = case.get("rows", [])
@@ -88,7 +112,7 @@ def test_fires(name, case):
 
 
 @pytest.mark.parametrize(("name", "case"), cases("silent"))
-def test_stays_silent(name, case):
+def test_stays_silent(look, name, case):
     assert look(query_of(name), case) == (0, [])
 
 
@@ -130,7 +154,7 @@ def test_the_body_leaves_room_for_the_arrival_filter(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_checks_of_events_show_which_event_and_checks_of_rates_do_not(name):
-    _, rows = look(query_of(name), samples_of(name)["fires"][0])
+    _, rows = evaluate(query_of(name), samples_of(name)["fires"][0])
     assert ("@timestamp" not in rows[0]) == ("@ptr" not in rows[0]) == (name in STATS)
 
 
@@ -139,7 +163,7 @@ def test_checks_of_events_show_which_event_and_checks_of_rates_do_not(name):
 def test_what_arrives_outside_the_window_is_not_looked_at(name, seconds):
     for case in samples_of(name)["fires"]:
         moved = {"events": [event | {"seconds": seconds} for event in case["events"]]}
-        assert look(query_of(name), moved) == (0, [])
+        assert evaluate(query_of(name), moved) == (0, [])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -158,4 +182,4 @@ def test_messages_that_are_no_log_lines_of_ours_are_borne(name):
     ]
     messages += [json.dumps({"status": [502], "responseLatency": "slow", "level": 5})]
     case = {"events": [{"message": message, "times": 200} for message in messages]}
-    assert look(query_of(name), case) == (0, [])
+    assert evaluate(query_of(name), case) == (0, [])
