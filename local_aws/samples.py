@@ -80,7 +80,7 @@ def load_incident(endpoint: str, *, now: datetime, region: str = "ap-northeast-1
     """
     control, dice = Control(endpoint), random.Random(7)  # noqa: S311
     burst = datetime.fromtimestamp(int(now.timestamp()) // 300 * 300 - 180, UTC)
-    requests = [_access_log("/aws/apigateway/payments-api", burst, dice) for _ in range(40)]
+    requests = [_access_log("/aws/apigateway/payments-api", burst, dice) for _ in range(150)]
     failing = [
         json.dumps({**json.loads(line), "status": "502"}) if n % 3 == 0 else line for n, line in enumerate(requests)
     ]

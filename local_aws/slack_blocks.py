@@ -16,7 +16,7 @@ MOST_BLOCKS = 50
 MOST_ATTACHMENTS = 100
 # Not in Slack's reference, but met in practice: https://github.com/slackapi/bolt-js/issues/2509
 MOST_CHARACTERS = 13_000
-HTTP_URL = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
+HTTP_URL = re.compile(r"https?://[^\s\"<>]+", re.IGNORECASE)
 COLOUR = re.compile(r"good|warning|danger|#?[0-9a-fA-F]{6}|#?[0-9a-fA-F]{3}")
 
 

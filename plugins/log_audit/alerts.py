@@ -7,6 +7,7 @@ https://api.slack.com/reference/block-kit/blocks, https://api.slack.com/referenc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,9 @@ from log_audit.window import Window, from_ms
 
 SECTION = 2900  # Slack's 3,000, less what marks and ellipses take
 HEADER = 150
-TABLE_ROWS, TABLE_WIDTH = 10, 110
+TABLE_ROWS, TABLE_WIDTH = 10, 96
+# Slack takes these for formatting at the edge of a word; an invisible joiner takes that away.
+MARK = re.compile(r"`|(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])")
 EVENT_TYPE = "log_audit_alert"
 SIGNS = {"info": "⚪", "low": "🔵", "medium": "🟡", "high": "🟠", "critical": "🔴"}
 
@@ -51,10 +54,17 @@ class Surroundings:
 
 
 def escape(text: str) -> str:
-    """Text that Slack shows as it is: no mention, no link, no emphasis."""
+    """Text that Slack shows as it is: no mention, no link, no emphasis.
+
+    Marks inside of words mean nothing to Slack, so names_like_this stay as they are, to be copied.
+    """
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # A zero-width joiner takes away the meaning of marks that Slack has no escape for.
-    return "".join(f"\u2060{c}\u2060" if c in "*_~`" else c for c in text)
+    return MARK.sub("\u2060\\g<0>\u2060", text)
+
+
+def code(name: str) -> str:
+    """A name, to be copied."""
+    return f"`{name.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('`', chr(0x2CB))}`"
 
 
 def code_block(text: str) -> str:
@@ -84,7 +94,7 @@ def finding_message(findings: Findings, say: Say | None, around: Surroundings) -
 
 def _headline(findings: Findings, say: Say | None, around: Surroundings) -> str:
     when = findings.window.describe_both(around.zone)
-    where = f"{escape(findings.query)} @ {escape(findings.target)}"
+    where = f"{code(findings.query)} @ {code(findings.target)}"
     many = f"*{findings.total:,}* finding{'s' if findings.total != 1 else ''}"
     if say is None or say.kind in {"opened", "found"}:
         return f"{many}, arrived {when} · {where}"
@@ -99,15 +109,21 @@ def _headline(findings: Findings, say: Say | None, around: Surroundings) -> str:
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows as aligned text, one line each: hostile line breaks and widths are tamed."""
+    """Rows as aligned text, one line each: hostile line breaks and widths are tamed.
+
+    What is the same in all rows is said once, above them, where there is room for it.
+    """
+    rows = rows[:TABLE_ROWS]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[_flat(row.get(name, "")) for name in names] for row in rows[:TABLE_ROWS]]
+    same = [name for name in names if len(rows) > 1 and len({row.get(name) for row in rows}) == 1]
+    names = [name for name in names if name not in same] or names
+    cells = [[_flat(row.get(name, "")) for name in names] for row in rows]
     widths = _widths(names, cells)
-    lines = [[_flat(name) for name in names], *cells]
-    return "\n".join(
-        "  ".join(cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    lines = [cut(f"{_flat(name)}: {_flat(rows[0][name])}", TABLE_WIDTH) for name in same if names != same]
+    for line in [[_flat(name) for name in names], *cells]:
+        padded = (cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True))
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
 
 
 def _widths(names: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
@@ -136,10 +152,20 @@ def _advice(findings: Findings) -> list[Block]:
 
 
 def _links(findings: Findings, around: Surroundings) -> Block:
-    links = [("Open in the console", findings.console), ("Airflow run", around.run_url)]
-    shown = [f"<{url}|{label}>" for label, url in links if url]
-    scanned = f"{findings.bytes_scanned / 1e6:,.1f} MB scanned"
-    return context(" · ".join([*shown, scanned]))
+    links = [_link(findings.console, "Open in the console"), _link(around.run_url, "Airflow run")]
+    return context(" · ".join([*filter(None, links), f"{_amount(findings.bytes_scanned)} scanned"]))
+
+
+def _link(url: str, label: str) -> str:
+    return f"<{url}|{label}>" if url else ""
+
+
+def _amount(count: int) -> str:
+    """Bytes, as people read them."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count} bytes"
 
 
 def run_failed_message(

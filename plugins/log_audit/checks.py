@@ -20,6 +20,7 @@ from log_audit.window import Window, from_ms
 FOLDER = DEFAULT_FILE.parent / "insights"
 ROW_LIMIT = 10_000  # Insights' own, where a query names none
 GROUPS_A_QUERY = 50
+LINK = 2000  # characters of a URL that mail, chat and browsers all bear
 FUTURE = timedelta(hours=2)  # CloudWatch Logs takes events that lie so far ahead of its clock
 
 Scope = Literal["regular", "late"]
@@ -103,7 +104,7 @@ def query_text(query: QueryFile, look: Look, look_back: timedelta, late: timedel
     on_time = f"{delay} <= {look_back // timedelta(milliseconds=1)}"
     if look.scope == "late":
         on_time = f"not ({on_time}) and {delay} <= {late // timedelta(milliseconds=1)}"
-    return f"filter {look.window.insights_cut('@ingestionTime')} and {on_time}\n| {query.body}"
+    return f"filter {look.window.insights_cut('@ingestionTime')} and {on_time} |\n{query.body}"
 
 
 def look_back_of(query: QueryFile, settings: Settings) -> timedelta:
@@ -118,16 +119,19 @@ def in_fifties(log_groups: Sequence[str]) -> list[list[str]]:
 def console_url(region: str, log_groups: Iterable[str], scan: Window, text: str) -> str:
     """A link that opens the query over the same log groups and span in the CloudWatch console.
 
-    The console reads its state from the fragment, in JSURL with ``*`` escapes inside one more layer of ``$``.
+    The console reads its state from the fragment, in JSURL with ``*`` escapes inside one more layer of ``$``. A query
+    too long for a link is left out of it: log groups and span are there then, and the query is in its file.
     """
     source = "".join(f"~'{_jsurl(group)}" for group in log_groups)
     start, end = (bound.strftime("%Y-%m-%dT%H:%M:%S.000Z") for bound in (scan.start, scan.end))
-    detail = (
-        f"~(end~'{_jsurl(end)}~start~'{_jsurl(start)}~timeType~'ABSOLUTE~tz~'UTC"
-        f"~editorString~'{_jsurl(text)}~source~({source}))"
-    )
     host = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
-    return f"{host}#logsV2:logs-insights$3FqueryDetail$3D{detail}"
+    span = f"end~'{_jsurl(end)}~start~'{_jsurl(start)}~timeType~'ABSOLUTE~tz~'UTC"
+    bare = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    links = [
+        f"{host}#logsV2:logs-insights$3FqueryDetail$3D~({span}{editor}~source~({source}))"
+        for editor in (f"~editorString~'{_jsurl(bare)}", "")
+    ]
+    return next((link for link in links if len(link) <= LINK), host)
 
 
 def _jsurl(text: str) -> str:

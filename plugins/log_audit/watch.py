@@ -1,6 +1,7 @@
 """What is remembered of a check between runs, and what follows from it: which window to look at, what to say.
 
-One record per check, kept by the alert task alone and replaced as a whole, so that it never tells half a story:
+One record per check, replaced as a whole so that it never tells half a story, and kept by the alert task alone; only
+its first watermark, where the very first look begins, is set by the plan:
 
 - ``watermark``: up to which arrival time the check has looked and its alert was accepted;
 - ``incident``: what people have been told of a condition that goes on;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,9 +89,14 @@ class PlanChecksOperator(BaseOperator):
         if not is_scheduled(context):
             return Plan(interval)
         kept: Any = context["asset_state_store"][self.watches]
-        watch = Watch.of(kept.get(watch_key(self.scope, target, query)))
+        key = watch_key(self.scope, target, query)
+        watch = Watch.of(kept.get(key))
         catch_up = self.settings.insights.catch_up if self.scope == "regular" else timedelta(days=14)
-        return plan_window(watch, interval, self.settings.insights.settle, catch_up)
+        plan = plan_window(watch, interval, self.settings.insights.settle, catch_up)
+        if plan and watch.watermark is None:
+            # Should a check's very first look fail, the next run must begin where this one did.
+            kept.set(key, replace(watch, watermark=to_ms(plan.window.start)).to_json())
+        return plan
 
 
 def is_scheduled(context: Context) -> bool:

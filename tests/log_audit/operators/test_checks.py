@@ -100,6 +100,19 @@ def test_an_outage_beyond_the_limit_is_said_even_without_findings(checks, aws):
     assert "Not looked at" in str(aws.slack_messages("alerts")[-1]["blocks"])
 
 
+@pytest.mark.parametrize("only_planned", [True, False])
+def test_the_very_first_look_is_made_up_for_when_it_fails(checks, aws, arrives, only_planned):
+    arrives(6 * MINUTE)
+    aws.configure(query_outcome="Failed")
+    run = checks.start(NOON)
+    run.plan()
+    if not only_planned:
+        run.look()
+        run.alert()
+    aws.configure(query_outcome="Complete")
+    assert checks.run(NOON + 5 * MINUTE).findings()["total"] == 1
+
+
 def test_a_retry_of_the_plan_reads_the_same_windows(checks, aws):
     run = checks.start(NOON)
     first = run.plan()
@@ -230,7 +243,7 @@ def test_a_bad_file_fails_its_own_task_alone(checks, aws, arrives):
     assert "bad.insights:2: there is no key 'severty'" in str(run.failed["bad"])
     assert "the settings define no set 'nowhere' for the target 'tokyo'" in str(run.failed["lost"])
     assert run.findings()["total"] == 1
-    assert checks.remembered("bad") == {}
+    assert checks.remembered("bad") == {"watermark": to_ms(NOON - 7 * MINUTE)}  # mended, it catches up from here
 
 
 def test_a_log_group_that_vanished_is_named_and_the_others_are_checked(checks, aws, arrives):
@@ -452,7 +465,7 @@ def test_a_refusal_inside_a_200_is_a_failure(checks, aws, arrives):
     run.look()
     with pytest.raises(AlertError, match="fatal_error"):
         run.alert()
-    assert "watermark" not in checks.remembered()
+    assert checks.remembered()["watermark"] == to_ms(NOON - 7 * MINUTE)
 
 
 def test_a_missing_connection_is_a_clear_error(checks, aws, arrives, monkeypatch):
