@@ -42,7 +42,7 @@ clean: ## remove the virtual environment and all local state
 $(READY): requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version)'
 	@if command -v uv >/dev/null; then uv venv -q --clear --seed --python "$$(command -v $(PYTHON))" $(VENV); else $(PYTHON) -m venv --clear $(VENV); fi
-	@$(BIN)/python -m pip install -q uv || echo "no uv: going on with pip"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv || echo "no uv: going on with pip"
 	@echo "installing into $(VENV) ..."
 	@if [ -x $(BIN)/uv ]; then installer="$(BIN)/uv pip install --python $(BIN)/python"; else installer="$(BIN)/python -m pip install"; fi; \
 	  $$installer -q -r requirements.txt -r requirements-dev.txt -c constraints.txt
