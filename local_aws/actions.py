@@ -44,11 +44,83 @@ LOGS: dict[str, Parameters] = {
     "GetQueryResults": _names("queryId nextToken"),
     "StopQuery": _names("queryId"),
     "DescribeQueries": _names("logGroupName status maxResults nextToken"),
+    "PutResourcePolicy": _names("policyName policyDocument"),
+    "DescribeResourcePolicies": frozenset(),
+    "DeleteResourcePolicy": _names("policyName"),
+}
+
+ECS: dict[str, Parameters] = {
+    "CreateCluster": _names("clusterName"),
+    "DescribeClusters": _names("clusters"),
+    "RegisterTaskDefinition": _names(
+        "family containerDefinitions cpu memory networkMode requiresCompatibilities taskRoleArn executionRoleArn"
+    ),
+    "RunTask": _names(
+        "cluster taskDefinition count overrides startedBy group launchType networkConfiguration clientToken"
+    ),
+    "ListTasks": _names("cluster desiredStatus family startedBy maxResults nextToken"),
+    "DescribeTasks": _names("cluster tasks include"),
+    "StopTask": _names("cluster task reason"),
+}
+
+EVENTS: dict[str, Parameters] = {
+    "PutRule": _names("Name EventPattern State Description EventBusName"),
+    "DescribeRule": _names("Name EventBusName"),
+    "ListRules": _names("NamePrefix EventBusName NextToken Limit"),
+    "DeleteRule": _names("Name EventBusName"),
+    "EnableRule": _names("Name EventBusName"),
+    "DisableRule": _names("Name EventBusName"),
+    "PutTargets": _names("Rule EventBusName Targets"),
+    "ListTargetsByRule": _names("Rule EventBusName NextToken Limit"),
+    "RemoveTargets": _names("Rule EventBusName Ids"),
+    "TestEventPattern": _names("EventPattern Event"),
+    "PutEvents": _names("Entries"),
+}
+
+SQS: dict[str, Parameters] = {
+    "CreateQueue": _names("QueueName Attributes"),
+    "GetQueueUrl": _names("QueueName"),
+    "ListQueues": _names("QueueNamePrefix NextToken MaxResults"),
+    "GetQueueAttributes": _names("QueueUrl AttributeNames"),
+    "SetQueueAttributes": _names("QueueUrl Attributes"),
+    "SendMessage": _names("QueueUrl MessageBody DelaySeconds MessageAttributes"),
+    "SendMessageBatch": _names("QueueUrl Entries"),
+    "ReceiveMessage": _names(
+        "QueueUrl AttributeNames MessageSystemAttributeNames MessageAttributeNames MaxNumberOfMessages "
+        "VisibilityTimeout WaitTimeSeconds"
+    ),
+    "DeleteMessage": _names("QueueUrl ReceiptHandle"),
+    "DeleteMessageBatch": _names("QueueUrl Entries"),
+    "ChangeMessageVisibility": _names("QueueUrl ReceiptHandle VisibilityTimeout"),
+    "PurgeQueue": _names("QueueUrl"),
+}
+
+ATHENA: dict[str, Parameters] = {
+    "StartQueryExecution": _names(
+        "QueryString ClientRequestToken QueryExecutionContext ResultConfiguration WorkGroup ExecutionParameters"
+    ),
+    "GetQueryExecution": _names("QueryExecutionId"),
+    "BatchGetQueryExecution": _names("QueryExecutionIds"),
+    "StopQueryExecution": _names("QueryExecutionId"),
+    "GetQueryResults": _names("QueryExecutionId NextToken MaxResults"),
+    "ListQueryExecutions": _names("NextToken MaxResults WorkGroup"),
+    "CreateWorkGroup": _names("Name Configuration Description"),
+    "UpdateWorkGroup": _names("WorkGroup Description ConfigurationUpdates State"),
+    "GetWorkGroup": _names("WorkGroup"),
+    "ListWorkGroups": frozenset(),
 }
 
 STS: dict[str, Parameters] = {"GetCallerIdentity": ANY}
 
-ACTIONS: dict[str, dict[str, Parameters]] = {"s3": S3, "logs": LOGS, "sts": STS}
+ACTIONS: dict[str, dict[str, Parameters]] = {
+    "s3": S3,
+    "logs": LOGS,
+    "sts": STS,
+    "ecs": ECS,
+    "events": EVENTS,
+    "sqs": SQS,
+    "athena": ATHENA,
+}
 
 
 def is_known(name: str) -> bool:

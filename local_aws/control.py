@@ -96,6 +96,55 @@ class Control:
         """
         self._post("put-events", log_group=log_group, stream=stream, events=events, region=region)
 
+    def plan_task_end(self, *, region: str, times: int = 1, family: str | None = None, **ending: Any) -> None:
+        """How the next `times` ECS tasks (of one family) end, with these, each of them optional:
+
+        exit_codes and reasons (by container name; exit code None: it has none), stop_code, stopped_reason,
+        never_started (TaskFailedToStart, no exit codes), no_containers (with it: none are listed).
+        """
+        self._post("plan-task-end", region=region, times=times, family=family, ending=ending)
+
+    def stopped_task(
+        self,
+        cluster: str,
+        family: str,
+        command: list[str],
+        *,
+        region: str,
+        started_at: float,
+        stopped_at: float | None = None,
+        container: str | None = None,
+        started_by: str | None = None,
+        group: str | None = None,
+        **ending: Any,
+    ) -> str:
+        """Add a task of the past (epoch seconds; it ran a minute by default) and send its last event; gives its ARN.
+
+        The command is that of `container` (default: the definition's first). `ending`: as for `plan_task_end`.
+        """
+        task_arn: str = self._post(
+            "stopped-task",
+            cluster=cluster,
+            family=family,
+            container_command=command,
+            region=region,
+            started_at=started_at,
+            stopped_at=started_at + 60 if stopped_at is None else stopped_at,
+            container=container,
+            started_by=started_by,
+            group=group,
+            ending=ending,
+        )["taskArn"]
+        return task_arn
+
+    def undelivered_events(self) -> list[dict[str, Any]]:
+        """The events that a rule matched and that did not come to its target, oldest first.
+
+        Each has rule (name), target (ARN), reason and event.
+        """
+        found: list[dict[str, Any]] = self._post("undelivered-events")["events"]
+        return found
+
     def slack_messages(self, channel: str | None = None) -> list[dict[str, Any]]:
         """What was posted to Slack, oldest first, to one channel (by name) or all.
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import moto
 from moto.core.base_backend import BackendDict
-from moto.core.exceptions import JsonRESTError
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.core.model_instances import reset_model_data
+from moto.ecs.models import ecs_backends
 from moto.logs.models import logs_backends
 
-from local_aws import logs, slack
+from local_aws import ecs, events, logs, slack
 from local_aws.actions import is_known
+from local_aws.ecs_task import NEVER_STARTED, Ending
 from local_aws.records import Fault, Records
 from local_aws.settings import SETTINGS
 
@@ -45,6 +47,9 @@ class ControlApi:
             "configure": self._configure,
             "create-log-group": self._create_log_group,
             "put-events": self._put_events,
+            "plan-task-end": self._plan_task_end,
+            "stopped-task": self._stopped_task,
+            "undelivered-events": self._undelivered_events,
             "slack-messages": self._slack_messages,
         }
 
@@ -59,6 +64,8 @@ class ControlApi:
             return 400, {"error": str(error)}
         except JsonRESTError as error:
             return 400, {"error": f"{error.error_type}: {error.message}"}
+        except ServiceException as error:
+            return 400, {"error": str(error)}
 
     def _health(self, body: Body) -> Body:
         return {"status": "ok", "moto": moto.__version__}
@@ -144,6 +151,43 @@ class ControlApi:
             _backend(given["region"]).put_history(given["log_group"], given["stream"], events)
         return {}
 
+    def _plan_task_end(self, body: Body) -> Body:
+        given = fields(body, region=(str, REQUIRED), times=(int, 1), family=(Text, None), ending=(dict, REQUIRED))
+        if given["times"] < 1:
+            raise BadRequest("Field 'times' is 1 or more.")
+        ending = _ending(given["ending"])
+        with logs.LOCK:
+            _tasks(given["region"]).plans.append(ecs.Plan(ending, given["times"], given["family"]))
+        return {}
+
+    def _stopped_task(self, body: Body) -> Body:
+        given = fields(
+            body,
+            region=(str, REQUIRED),
+            cluster=(str, REQUIRED),
+            family=(str, REQUIRED),
+            container_command=(list, REQUIRED),
+            container=(Text, None),
+            started_at=(Number, REQUIRED),
+            stopped_at=(Number, REQUIRED),
+            started_by=(Text, None),
+            group=(Text, None),
+            ending=(dict, REQUIRED),
+        )
+        if not all(isinstance(word, str) for word in given["container_command"]):
+            raise BadRequest("Field 'container_command' must hold strings.")
+        if not given["started_at"] <= given["stopped_at"]:
+            raise BadRequest("A task cannot stop before it starts.")
+        with logs.LOCK:
+            ecs.advance()
+            task = _tasks(given["region"]).plant_asked(given, _ending(given["ending"]))
+        return {"taskArn": task.arn}
+
+    def _undelivered_events(self, body: Body) -> Body:
+        with logs.LOCK:
+            ecs.advance()
+            return {"events": events.undelivered()}
+
     def _slack_messages(self, body: Body) -> Body:
         channel = fields(body, channel=(Text, None))["channel"]
         if channel is not None and channel not in SETTINGS.slack_channels:
@@ -169,7 +213,7 @@ def _field(body: Body, name: str, kind: Any, default: Any) -> Any:
             raise BadRequest(f"Field {name!r} is missing.")
         return default
     value = body[name]
-    if isinstance(value, bool) or not isinstance(value, kind):
+    if (isinstance(value, bool) and kind is not bool) or not isinstance(value, kind):
         raise BadRequest(f"Field {name!r} must not be {value!r}.")
     return value
 
@@ -202,6 +246,34 @@ def _check_fault(fault: Fault) -> None:
     status_fits = 400 <= fault.status <= 599 or (fault.status == 200 and slack.is_known(fault.action))
     if fault.times < 1 or not 0 <= fault.delay <= 60 or not status_fits:
         raise BadRequest("Fields: 'times' is 1 or more, 'delay' 0 to 60 seconds, 'status' 400 to 599 (Slack: or 200).")
+
+
+def _ending(body: Any) -> Ending:
+    given = fields(
+        body,
+        exit_codes=(dict, {}),
+        reasons=(dict, {}),
+        stop_code=(Text, None),
+        stopped_reason=(Text, None),
+        never_started=(bool, False),
+        no_containers=(bool, False),
+    )
+    if given["no_containers"] and not given["never_started"]:
+        raise BadRequest("Only a task that never started can be without containers.")
+    if given["never_started"] and given["exit_codes"]:
+        raise BadRequest("A task that never started has no exit codes.")
+    if not all(code is None or type(code) is int for code in given["exit_codes"].values()):
+        raise BadRequest("Field 'exit_codes' has a number or null for each container.")
+    default = NEVER_STARTED if given["never_started"] else Ending()
+    given["stop_code"] = given["stop_code"] or default.stop_code
+    given["stopped_reason"] = given["stopped_reason"] or default.stopped_reason
+    return Ending(**given)
+
+
+def _tasks(region: str) -> ecs.LocalEcsBackend:
+    if region not in ecs_backends[ACCOUNT]:
+        raise BadRequest(f"There is no region {region!r}.")
+    return ecs.backend_of(ACCOUNT, region)
 
 
 def _backend(region: str) -> logs.LocalLogsBackend:

@@ -254,6 +254,14 @@ class LocalLogsResponse(LogsResponse):
         self.backend.local_exports.cancel(self.parameters["taskId"], now_ms())
         return "{}"
 
+    def put_resource_policy(self) -> str:
+        """PutResourcePolicy; moto takes any text for a policy."""
+        try:
+            json.loads(self.parameters["policyDocument"])["Statement"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidParameterException("The policyDocument is not a policy in JSON.") from error
+        return super().put_resource_policy()
+
     def start_query(self) -> str:
         """StartQuery."""
         return json.dumps({"queryId": self.backend.local_queries.start(self.parameters, now_ms())})

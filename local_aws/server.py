@@ -22,8 +22,9 @@ from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from local_aws import logs, policy, slack, slack_page, slack_request
+from local_aws import ecs, events, logs, policy, slack, slack_page, slack_request, sqs
 from local_aws.actions import refusal
+from local_aws.athena import backend as athena
 from local_aws.control_api import PREFIX, ControlApi
 from local_aws.errors import NOT_IMPLEMENTED
 from local_aws.naming import Call, name_call
@@ -151,6 +152,7 @@ class FrontDoor:
         try:
             with logs.LOCK:
                 logs.advance_exports()
+                ecs.advance()
                 body = b"".join(self._moto(environ, keep))
         except Exception as error:
             # moto's own bugs; 501, since botocore would retry a 500.
@@ -228,6 +230,8 @@ class LocalAws:
             # moto would let any web page read its answers.
             werkzeug_app.DISABLE_GLOBAL_CORS = True
             logs.install()
+            for service in (events, sqs, ecs, athena):
+                service.install()
             self.door = FrontDoor()
             self._server = make_server(HOST, port, self.door, threaded=True, request_handler=_Handler)
         except BaseException:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 CHOICES = {
+    "athena_outcome": ("SUCCEEDED", "FAILED", "FAILED_RETRYABLE"),
     "export_outcome": ("COMPLETED", "FAILED", "EMPTY"),
+    "ecs_event_disorder": ("NONE", "REVERSED", "SHUFFLED"),
     "query_outcome": ("Complete", "Failed", "Timeout", "Cancelled"),
 }
 CHANNEL = re.compile(r"[a-z0-9_-]{1,80}")
@@ -28,6 +30,16 @@ class Settings:
     query_page_size: int = 10_000
     query_concurrency: int = 100
     query_outcome: str = "Complete"
+    athena_queued_seconds: float = 0.05
+    athena_running_seconds: float = 0.2  # at least: a query that takes longer runs longer
+    athena_outcome: str = "SUCCEEDED"
+    ecs_start_seconds: float = 0.05
+    ecs_run_seconds: float = 0.2
+    ecs_stop_seconds: float = 0.05
+    ecs_stopped_visible_seconds: float = 3600.0
+    ecs_event_copies: int = 1
+    ecs_event_disorder: str = "NONE"  # else a task's events wait for its end, then come reversed or shuffled
+    sqs_delete_failures: int = 0  # so many of the next entries of DeleteMessageBatch fail; counts down
     slack_channels: tuple[str, ...] = ("log-audit", "log-audit-critical", "general")
     slack_rate_per_minute: int = 0  # posts to a channel, at once and then on average; 0: no limit
 

@@ -57,7 +57,7 @@ def test_caller_identity(aws_client: Client) -> None:
         ("s3", "list_objects", {"Bucket": "b"}, "s3.ListObjects"),
         ("s3", "get_object_tagging", {"Bucket": "b", "Key": "k"}, "s3.GetObjectTagging"),
         ("sts", "get_session_token", {}, "sts.GetSessionToken"),
-        ("sqs", "list_queues", {}, "sqs.ListQueues"),
+        ("sqs", "delete_queue", {"QueueUrl": "q"}, "sqs.DeleteQueue"),
         ("batch", "describe_jobs", {"jobs": ["j"]}, "batch.DescribeJobs"),
         ("ec2", "describe_instances", {}, "ec2.DescribeInstances"),
         ("logs", "filter_log_events", {"logGroupName": "g", "filterPattern": "x"}, "filterPattern"),
