@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from log_audit.callbacks import RunStartedAt
+from log_audit.callbacks import RunQueuedAt
 from log_audit.links.logs import ArchivePrefixLink
 
 
@@ -13,4 +13,4 @@ class LogAuditPlugin(AirflowPlugin):
 
     name = "log_audit"
     operator_extra_links = [ArchivePrefixLink()]  # noqa: RUF012 - the plugin interface wants plain lists
-    deadline_references = [RunStartedAt]  # noqa: RUF012
+    deadline_references = [RunQueuedAt]  # noqa: RUF012

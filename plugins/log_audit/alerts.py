@@ -19,6 +19,8 @@ from log_audit.window import Window, from_ms
 
 SECTION = 2900  # Slack's 3,000, less what marks and ellipses take
 HEADER = 150
+BUDGET = 12_000  # of the 13,000 or so that Slack takes in all
+NOTE = 800
 TABLE_ROWS, TABLE_WIDTH = 10, 96
 # Slack takes these for formatting at the edge of a word; an invisible joiner takes that away.
 MARK = re.compile(r"`|(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])")
@@ -73,30 +75,39 @@ def code_block(text: str) -> str:
     return f"```{_cut_escaped(text, SECTION)}```"
 
 
-def finding_message(findings: Findings, say: Say | None, around: Surroundings) -> Message:
-    """The message about one window; ``say`` None: findings of a run that keeps no incident."""
+def finding_message(findings: Findings, say: Say, around: Surroundings) -> Message:
+    """The message about one window. What does not fit into a message gives way, the least useful first."""
     headline = _headline(findings, say, around)
-    title = f"{SIGNS[findings.severity]} {findings.severity.upper()} · {findings.title}"
-    blocks: list[Block] = []
-    if say is None or not say.in_thread:
-        blocks.append({"type": "header", "text": {"type": "plain_text", "text": cut(title, HEADER)}})
+    title = cut(f"{SIGNS[findings.severity]} {findings.severity.upper()} · {findings.title}", HEADER)
+    blocks: list[Block] = [] if say.in_thread else [{"type": "header", "text": {"type": "plain_text", "text": title}}]
     blocks.append(section(headline))
-    blocks += [section(f"⚠️ {escape(note)}") for note in findings.notes[:5]]
-    if findings.total and findings.rows:
-        blocks.append(section(code_block(table(findings.rows))))
-        if findings.total > len(findings.rows):
-            blocks.append(context(f"{len(findings.rows)} of {findings.total:,} are shown; the console has all."))
-    if say is None or say.kind in {"opened", "found"}:
-        blocks += _advice(findings)
-    blocks.append(_links(findings, around))
-    return Message(text=f"{cut(title, HEADER)}: {headline}", blocks=blocks)
+    blocks += [section(cut(f"⚠️ {escape(note)}", NOTE)) for note in findings.notes[:5]]
+    links = _links(findings, around)
+    for extra in [*_sample(findings), *(_advice(findings) if say.kind in {"opened", "found"} else [])]:
+        if _size([*blocks, extra, links]) <= BUDGET:
+            blocks.append(extra)
+    return Message(text=cut(f"{title}: {headline}", NOTE), blocks=[*blocks, links])
 
 
-def _headline(findings: Findings, say: Say | None, around: Surroundings) -> str:
+def _size(blocks: Sequence[Block]) -> int:
+    texts = [block["text"] if "text" in block else block["elements"][0] for block in blocks]
+    return sum(len(text["text"]) for text in texts)
+
+
+def _sample(findings: Findings) -> list[Block]:
+    if not (findings.total and findings.rows):
+        return []
+    shown = [section(code_block(table(findings.rows)))]
+    if findings.total > len(findings.rows):
+        shown.append(context(f"{len(findings.rows)} of {findings.total:,} are shown; the console has all."))
+    return shown
+
+
+def _headline(findings: Findings, say: Say, around: Surroundings) -> str:
     when = findings.window.describe_both(around.zone)
     where = f"{code(findings.query)} @ {code(findings.target)}"
     many = f"*{findings.total:,}* finding{'s' if findings.total != 1 else ''}"
-    if say is None or say.kind in {"opened", "found"}:
+    if say.kind in {"opened", "found"}:
         return f"{many}, arrived {when} · {where}"
     incident = say.incident
     if say.kind == "update" and incident:
@@ -141,11 +152,12 @@ def _flat(text: str) -> str:
 
 
 def _advice(findings: Findings) -> list[Block]:
+    """From the query file, what helps most first."""
     parts = []
-    if findings.description:
-        parts.append(escape(findings.description.strip()))
     if findings.runbook:
         parts.append(f"*What to do*\n{escape(findings.runbook.strip())}")
+    if findings.description:
+        parts.append(f"*What it looks for*\n{escape(findings.description.strip())}")
     if findings.false_positives:
         parts.append(f"*False positives*\n{escape(findings.false_positives.strip())}")
     return [section(part) for part in parts]
@@ -182,7 +194,7 @@ def run_failed_message(
         shown = ", ".join(escape(cut(name, 120)) for name in failed[:5])
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
         lines.append(f"{len(failed)} failed task{'s' if len(failed) != 1 else ''}: {shown}{more}")
-    lines.append("Its log says what to change; clear the failed tasks once that is done.")
+    lines.append("Its log says what to change, the DAG's page whether anything needs to be cleared.")
     links = [f"<{url}|{label}>" for label, url in (("Airflow run", run_url), ("Log", log_url)) if url]
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": cut(title, HEADER)}},

@@ -40,7 +40,7 @@ def report_failed_run(context: Any) -> None:
     _send(message, f"failed/{dag_id}/{run_id}")
 
 
-class RunStartedAt(BaseDeadlineReference):
+class RunQueuedAt(BaseDeadlineReference):
     """The moment a scheduled or manual run was queued; none for a backfill.
 
     All runs of a backfill are queued when it is made, so that their deadlines would be missed while they wait.
@@ -60,7 +60,7 @@ def overdue_after(limit: timedelta) -> DeadlineAlert:
     """A deadline for runs of a DAG: a message when one has not ended ``limit`` after it was queued."""
     return DeadlineAlert(
         name=f"not ended within {limit}",
-        reference=RunStartedAt(),
+        reference=RunQueuedAt(),
         interval=limit,
         callback=AsyncCallback(report_overdue_run, kwargs={"limit": str(limit)}),
     )

@@ -11,6 +11,7 @@ LogAuditError
 │   └── VerificationError     what is in S3 is not what was exported
 ├── ExportError               an export task failed, was cancelled, or brought nothing
 └── AlertError                an alert was not accepted
+    └── ThreadGoneError       the message that it should answer has been deleted
 """
 
 
@@ -56,3 +57,7 @@ class ExportError(LogAuditError):
 
 class AlertError(LogAuditError):
     """Slack did not accept an alert, or its answer is unknown; the next try sends what is missing."""
+
+
+class ThreadGoneError(AlertError):
+    """The message that an alert should answer has been deleted from its channel."""

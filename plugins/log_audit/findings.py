@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from log_audit.window import Window, from_ms, to_ms
+from log_audit.window import Window, from_ms
 
 SAMPLE_ROWS = 10
 CELL = 300  # characters of a cell that people are shown
@@ -23,7 +23,6 @@ class Findings:
     :param total: how many there were, however many are shown
     :param rows: a bounded, masked sample
     :param bytes_scanned: what AWS charges for
-    :param seconds: how long AWS took
     :param ids: AWS's ids of the queries that were run
     :param console: a link that opens the same query over the same window
     :param notes: what the reader must know: rows cut off, log groups missing, time not looked at
@@ -39,7 +38,6 @@ class Findings:
     total: int
     rows: list[dict[str, str]]
     bytes_scanned: int = 0
-    seconds: float = 0
     ids: list[str] = field(default_factory=list)
     console: str = ""
     description: str = ""
@@ -76,10 +74,6 @@ def sample(rows: Iterable[Mapping[str, str]], most: int = SAMPLE_ROWS) -> list[d
 
 def cut(text: str, width: int = CELL) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def window_ms(window: Window) -> tuple[int, int]:
-    return to_ms(window.start), to_ms(window.end)
 
 
 def count_rows(rows: Sequence[Mapping[str, str]], matched: float) -> int:

@@ -82,6 +82,12 @@ class Watch:
         """Stored after each channel that took it."""
         return replace(self, sent={**self.sent, channel: ts})
 
+    def moved(self, channel: str, ts: str) -> Watch:
+        """Stored when a thread's first message had been deleted: a new one stands in its place."""
+        if self.incident is None:
+            return self
+        return replace(self, incident=replace(self.incident, threads={**self.incident.threads, channel: ts}))
+
     def _sent_of(self, findings: Findings) -> dict[str, str]:
         return self.sent if self.outbox == (findings.start, findings.end) else {}
 
@@ -137,11 +143,12 @@ def what_to_say(watch: Watch, findings: Findings, pace: timedelta = SLOW_PACE, *
     if findings.total:
         return _about_findings(watch.incident, findings, pace)
     missing = tuple(sorted(findings.missing))
-    if watch.incident:
-        return Say("recovered", in_thread=True, incident=watch.incident, told_missing=missing)
+    if watch.incident and not missing:
+        return Say("recovered", in_thread=True, incident=watch.incident)
+    # An incident whose log group has gone has not recovered: nobody can look.
     news = set(missing) - set(watch.missing)
     if news or any(note.startswith(GIVEN_UP) for note in findings.notes):
-        return Say("notice", in_thread=False, incident=None, told_missing=missing)
+        return Say("notice", in_thread=watch.incident is not None, incident=watch.incident, told_missing=missing)
     return None
 
 
@@ -175,7 +182,8 @@ def settled(watch: Watch, findings: Findings, said: Say | None) -> Watch:
     elif said.kind == "opened" and said.incident:
         incident = replace(said.incident, threads=dict(watch.sent))
     elif said.kind == "update" and said.incident:
-        incident = replace(said.incident, untold=0, told_at=findings.end, told_rate=rate(findings))
+        threads = watch.incident.threads if watch.incident else {}
+        incident = replace(said.incident, threads=threads, untold=0, told_at=findings.end, told_rate=rate(findings))
     elif said.kind == "recovered":
         incident = None
     missing = said.told_missing if said else tuple(name for name in watch.missing if name in findings.missing)
@@ -194,7 +202,7 @@ def given_up_note(span: Window, catch_up: timedelta) -> str:
     """For the findings of a run whose watermark lies further back than it may catch up."""
     return (
         f"{GIVEN_UP}what arrived from {iso(span.start)} to {iso(span.end)}. The check had not run for longer than "
-        f"{catch_up}, the most that a run catches up; run insights_checks by hand or by backfill for that time."
+        f"{catch_up}, the most that a run catches up; backfill this DAG for that time."
     )
 
 

@@ -140,6 +140,21 @@ def test_a_killed_alert_worker_does_not_tell_twice(airflow, control):
     assert len(fatal) == 1
 
 
+def test_a_run_with_a_check_that_could_not_look_is_red_and_the_others_alert(airflow, control):
+    before = len(told(control))
+    put(control, "/box", "FATAL out of memory", last_boundary() - timedelta(minutes=1))
+    put(control, "/api", json.dumps({"status": 500, "requestId": "r-2"}), last_boundary() - timedelta(minutes=1))
+    control.fault("logs.StartQuery", error="MalformedQueryException", message="unexpected symbol")
+    body = {"logical_date": None, "conf": {"alert": True}}
+    run_id = airflow.api("POST", f"dags/{CHECKS}/dagRuns", json=body)["dag_run_id"]
+    assert airflow.wait_for_run(CHECKS, run_id, 240) == "failed"
+    states = {(t["task_id"], t["map_index"]): t["state"] for t in airflow.task_instances(CHECKS, run_id)}
+    looks = sorted(state for (name, _), state in states.items() if name == "look")
+    assert looks == ["failed", "success", "success", "success", "success"]
+    assert (states["alert", -1], states["all_looked", -1]) == ("success", "upstream_failed")
+    assert len(told(control)) > before
+
+
 def test_a_failed_run_is_told_once_by_the_callback(airflow, control):
     month = datetime.now(ZoneInfo("Asia/Tokyo")).strftime("%Y-%m")  # not over, so it cannot be exported
     unpause(airflow, "monthly_log_export")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -158,6 +159,36 @@ def test_the_trigger_button_without_a_key_means_the_last_settled_month(airflow):
     month = last_settled_month(datetime.now(UTC), timedelta(hours=12), TOKYO)
     assert {job["month"] for job in jobs} == {month}
     assert plan["state"] == "success"
+
+
+def test_a_deferred_export_that_is_marked_failed_is_cancelled_at_aws(airflow, control, client):
+    objects = client("s3").list_objects_v2(Bucket=BUCKET, Prefix="2025/07/")["Contents"]
+    client("s3").delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": item["Key"]} for item in objects]})
+    control.configure(export_running_seconds=300)
+    run_id = airflow.trigger(DAG, "2025-07")
+
+    def deferred():
+        tasks = airflow.task_instances(DAG, run_id)
+        return [t for t in tasks if t["task_id"] == "tokyo.export" and t["state"] == "deferred"]
+
+    wait_until(lambda: deferred() != [], 120, lambda: str(airflow.task_instances(DAG, run_id)))
+    [waiting] = deferred()
+    time.sleep(3)  # until the trigger has started
+    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/tokyo.export/{waiting['map_index']}"
+    airflow.api("PATCH", path, json={"new_state": "failed"})
+
+    def newest():
+        return client("logs").describe_export_tasks()["exportTasks"][0]["status"]["code"]
+
+    control.configure(export_running_seconds=0.5)
+    wait_until(lambda: "CANCEL" in newest(), 60, newest)
+    assert airflow.wait_for_run(DAG, run_id, 300) == "failed"
+    airflow.api("POST", f"dags/{DAG}/clearTaskInstances", json={
+        "dry_run": False, "dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True
+    })  # fmt: skip
+    assert airflow.wait_for_run(DAG, run_id, 300) == "success"
+    for group in GROUPS:
+        assert manifest(client, group, "2025-07")["events"] == len(planted(group, "2025-07"))
 
 
 def test_a_worker_killed_in_mid_export_leaves_one_aws_task_and_a_whole_month(airflow, control, client):

@@ -44,10 +44,14 @@ def text_of(message):
     return json.dumps(message.blocks, ensure_ascii=False)
 
 
+def texts_of(message):
+    return [(block["text"] if "text" in block else block["elements"][0])["text"] for block in message.blocks]
+
+
 def within_limits(message):
     blocks = message.blocks
     assert len(blocks) <= 50
-    assert len(text_of(message)) <= 20_000
+    assert sum(len(text) for text in texts_of(message)) + len(message.text) <= 13_000
     for block in blocks:
         texts = [block["text"]] if "text" in block else block["elements"]
         limit = 150 if block["type"] == "header" else 3000
@@ -101,7 +105,11 @@ HOSTILE = st.text(alphabet=st.sampled_from("<>&!@#*_~`|\n\r\t\u202e\u0000 aæ¼¢ðŸ
 def test_hostile_text_stays_text_and_within_limits(value, name, title):
     rows = [{name or "x": value, "other": value}] * 10
     message = finding_message(
-        replace(FOUND, rows=rows, notes=[value], runbook=value or "x", title=title), OPENED, AROUND
+        replace(
+            FOUND, rows=rows, notes=[value] * 9, runbook=value, description=value, false_positives=value, title=title
+        ),
+        OPENED,
+        AROUND,
     )
     within_limits(message)
     for block in message.blocks:
@@ -111,6 +119,18 @@ def test_hostile_text_stays_text_and_within_limits(value, name, title):
                 ours = text["text"].replace("<https://console/q|", "").replace("<http://airflow/dags/d/runs/r|", "")
                 assert "<" not in ours
                 assert "\u202e" not in ours.split("```")[1] if "```" in ours else True
+
+
+def test_what_does_not_fit_gives_way_and_the_links_stay():
+    long = "word " * 700
+    rows = [{f"column {n}": "x" * 300 for n in range(20)}] * 10
+    much = replace(FOUND, rows=rows, notes=[long] * 5, runbook=long, description=long, false_positives=long)
+    message = finding_message(much, OPENED, AROUND)
+    within_limits(message)
+    said = text_of(message)
+    assert "What to do" in said
+    assert "False positives" not in said
+    assert "Open in the console" in said
 
 
 @given(text=st.text())

@@ -113,6 +113,17 @@ def test_missing_log_groups_are_told_when_the_news_is_new():
     assert what_to_say(watch, found(0, 2, missing=["/gone"])).kind == "notice"
 
 
+def test_an_incident_whose_log_group_has_gone_has_not_recovered():
+    watch = Watch(incident=Incident(0, to_ms(START), {"alerts": "1.0"}, 5, 0, to_ms(START), told_rate=1.0))
+    gone = found(0, missing=["/app"])
+    say = what_to_say(watch, gone)
+    assert (say.kind, say.in_thread) == ("notice", True)
+    watch = settled(watch, gone, say)
+    assert watch.incident.total == 5
+    assert what_to_say(watch, found(0, 1, missing=["/app"])) is None
+    assert what_to_say(watch, found(0, 2)).kind == "recovered"
+
+
 def test_without_incidents_every_window_stands_for_itself():
     assert what_to_say(Watch(), found(3), incidents=False).kind == "found"
     assert what_to_say(Watch(), found(0), incidents=False) is None

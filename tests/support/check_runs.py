@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from log_audit.window import Window
 from tests.support.tasks import AssetStores, Run
 
 REGION = "ap-northeast-1"
+NOON = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # in Tokyo: the end of a run's interval
 WATCHES = {"regular": Asset("insights_checks"), "late": Asset("insights_late_sweep")}
 SETTINGS = """
 time_zone: Asia/Tokyo

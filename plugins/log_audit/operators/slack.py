@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackClientError
 from log_audit.alerts import Message, Surroundings, finding_message
 from log_audit.callbacks import run_url
 from log_audit.checks import Scope
-from log_audit.errors import AccessError, AlertError
+from log_audit.errors import AccessError, AlertError, ThreadGoneError
 from log_audit.findings import Findings
 from log_audit.operators.checks import is_scheduled
 from log_audit.settings import Settings
@@ -36,7 +36,8 @@ class AlertOperator(BaseOperator):
     :param look_task_id: the mapped tasks that looked
     :returns: how many windows were looked at, alerted, and how many findings they had
     :raises AlertError: an alert was not accepted; the next try sends what is missing
-    :raises AccessError: what only a person can change, such as a missing Slack connection
+    :raises AccessError: what only a person can change, such as a missing Slack connection. A channel that refuses
+        keeps the others from nothing: they are told, the check goes on, and the task fails for the one
     """
 
     ui_color = "#f6dfc4"
@@ -59,6 +60,7 @@ class AlertOperator(BaseOperator):
         kept: Any = context["asset_state_store"][self.watches] if scheduled else context["task_state_store"]
         around = Surroundings(run_url(context["ti"].dag_id, context["ti"].run_id), self.settings.zone)
         failures: list[Exception] = []
+        self._refusals: list[Exception] = failures
         alerted = 0
         for findings in looked:
             try:
@@ -74,8 +76,9 @@ class AlertOperator(BaseOperator):
         """Tell what there is to tell of one window, and move on; whether there was anything."""
         key = watch_key(self.scope, findings.target, findings.query)
         watch = Watch.of(kept.get(key))
-        if watch.watermark is not None and watch.watermark >= findings.end:
-            return False  # an earlier try got as far as this
+        if watch.watermark is not None and watch.watermark > findings.start:
+            # An earlier try got as far as this, or another run has been here since; the next one goes on from there.
+            return False
         say = what_to_say(watch, findings, self.settings.slack.pace, incidents=incidents)
         if say:
             watch = self._send(lambda now: kept.set(key, now.to_json()), watch, findings, say, around)
@@ -91,21 +94,39 @@ class AlertOperator(BaseOperator):
         watch = watch.sending(findings)
         keep(watch)
         hook, message = self._hook(), finding_message(findings, say, around)
+        refused: list[AccessError] = []
         for channel, thread in channels.items():
-            if channel not in watch.sent:
-                ts = self._post(hook, channel, thread, message, findings, unknown_outcome)
-                watch = watch.accepted(channel, ts)
-                keep(watch)
+            if channel in watch.sent:
+                continue
+            try:
+                watch = self._post(hook, watch, channel, thread, message, findings, unknown_outcome)
+            except AccessError as error:  # the other channels must hear of it all the same
+                refused.append(error)
+            keep(watch)
+        if refused and not watch.sent:
+            raise refused[0]
+        self._refusals += refused  # somebody was told; the task fails for those who were not
         return watch
 
     def _post(
-        self, hook: AlertHook, channel: str, thread: str | None, message: Message, findings: Findings, unknown: bool
-    ) -> str:
+        self,
+        hook: AlertHook,
+        watch: Watch,
+        channel: str,
+        thread: str | None,
+        message: Message,
+        findings: Findings,
+        unknown: bool,
+    ) -> Watch:
         key = outbox_key(self.scope, findings)
         if unknown and (ts := hook.find(channel, key, oldest=findings.end / 1000, thread_ts=thread)):
             self.log.info("%s: the alert had arrived in %s", findings.query, channel)
-            return ts
-        return hook.post(channel, message, key, thread_ts=thread)
+            return watch.accepted(channel, ts)
+        try:
+            return watch.accepted(channel, hook.post(channel, message, key, thread_ts=thread))
+        except ThreadGoneError:
+            ts = hook.post(channel, message, key)
+            return watch.moved(channel, ts).accepted(channel, ts)
 
     def _hook(self) -> AlertHook:
         from log_audit.hooks.slack import AlertHook

@@ -10,7 +10,7 @@ from local_aws.control import Control
 from local_aws.samples import export_policy
 from log_audit.window import to_ms
 from tests.log_audit.operators.archive_line import BUCKET, NOW, REGION, at
-from tests.support.check_runs import Checks
+from tests.support.check_runs import NOON, Checks
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +46,15 @@ def checks(aws: Control, tmp_path: Any, monkeypatch: Any) -> Checks:
     connection = {"conn_type": "slack", "password": "xoxb-local", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
     return Checks(tmp_path, aws, monkeypatch)
+
+
+@pytest.fixture
+def arrives(aws: Control) -> Any:
+    """Puts an event that arrived so long before NOON, and happened ``late`` before that."""
+
+    def put(ago: timedelta, message: str = "ERROR x", *, late: timedelta = timedelta(seconds=1), group: str = "/app"):
+        arrival = NOON - ago
+        event = {"timestamp": to_ms(arrival - late), "message": message, "ingestionTime": to_ms(arrival)}
+        aws.put_events(group, "s", [event], region=REGION)
+
+    return put
