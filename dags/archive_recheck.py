@@ -68,6 +68,7 @@ with DAG(
                 archive=target.archive,
                 time_zone=settings.time_zone,
                 settle=LATEST_ARRIVAL,
+                archived=True,
                 **aws_of(target),
             )
             rechecks = recheck.partial(pool=export_pool(name), aws=aws_of(target)).expand(job=plan.output)

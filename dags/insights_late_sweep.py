@@ -5,7 +5,8 @@
 
 **What** the same checks as `insights_checks`, over exactly those events that arrived later than the check's look-back
 (15 minutes) after their own time, up to 2 days late. The two together see every event once. This one query a day
-scans the days behind it, so that the five-minute runs need not.
+scans the days behind it, so that the five-minute runs need not. A check whose own look-back is 2 days or more is left
+out: its five-minute runs see all of that themselves.
 
 **When it is red** a check could not look, or Slack did not accept an alert. The red task's last lines say what to
 change; the next run covers what this one missed.
@@ -34,4 +35,4 @@ with DAG(
     doc_md=__doc__,
     tags=["log-audit", "checks"],
 ):
-    look_and_alert(settings, INSIGHTS_LATE_SWEEP, "late")
+    look_and_alert(settings, INSIGHTS_LATE_SWEEP, "late", look_limit=timedelta(minutes=60))

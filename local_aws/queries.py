@@ -14,14 +14,18 @@ from typing import Any
 from moto.logs.exceptions import InvalidParameterException, LimitExceededException, ResourceNotFoundException
 
 from local_aws.errors import AwsError
-from local_aws.groups import LocalLogGroup
+from local_aws.groups import DAY_MS, LocalLogGroup
 from local_aws.insights import Event, MalformedQuery, Result, compile_query
 from local_aws.paging import page, without_none
 from local_aws.settings import SETTINGS
 
 ACTIVE = ("Scheduled", "Running")
-STATUSES = (*ACTIVE, "Complete", "Failed", "Cancelled", "Timeout")
+STATUSES = (*ACTIVE, "Complete", "Failed", "Cancelled", "Timeout", "Unknown")
 GROUP_PARAMETERS = ("logGroupName", "logGroupNames", "logGroupIdentifiers")
+OUT_OF_REACH = (
+    "Query's end date and time is either before the log groups creation time or exceeds the log groups log retention "
+    "settings"
+)
 
 
 @dataclass
@@ -120,6 +124,8 @@ class Queries:
             compiled = compile_query(text)
         except MalformedQuery as error:
             raise AwsError("MalformedQueryException", str(error)) from error
+        if any(_out_of_reach(group, end_ms, now_ms) for group in groups):
+            raise AwsError("MalformedQueryException", OUT_OF_REACH)
         indexed_ms = now_ms - int(SETTINGS.indexing_delay_seconds * 1000)
         result = compiled.run(self._events(groups, start_ms, end_ms, indexed_ms), limit)
         query = RunningQuery(text, [group.name for group in groups], now_ms, result)
@@ -190,3 +196,9 @@ class Queries:
                             log_stream=name,
                             account=self._account,
                         )
+
+
+def _out_of_reach(group: LocalLogGroup, end_ms: int, now_ms: int) -> bool:
+    """Whether a range that ends there lies wholly before the group's creation or past its retention."""
+    expired = group.retention_in_days and end_ms < now_ms - int(group.retention_in_days) * DAY_MS
+    return bool(end_ms < group.created_ms or expired)

@@ -41,7 +41,8 @@ class CannotRun(Exception):
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop_once)
     try:
         with only_one_run(), contextlib.ExitStack() as stack:
             return run(stack)
@@ -54,6 +55,13 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("stopped")
         return 0
+
+
+def stop_once(*_: object) -> None:
+    """The first signal ends the run; those after it must not interrupt its cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run(stack: contextlib.ExitStack) -> int:

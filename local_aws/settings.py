@@ -8,7 +8,7 @@ CHOICES = {
     "athena_outcome": ("SUCCEEDED", "FAILED", "FAILED_RETRYABLE"),
     "export_outcome": ("COMPLETED", "FAILED", "EMPTY"),
     "ecs_event_disorder": ("NONE", "REVERSED", "SHUFFLED"),
-    "query_outcome": ("Complete", "Failed", "Timeout", "Cancelled"),
+    "query_outcome": ("Complete", "Failed", "Timeout", "Cancelled", "Unknown"),
 }
 CHANNEL = re.compile(r"[a-z0-9_-]{1,80}")
 

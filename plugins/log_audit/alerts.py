@@ -90,7 +90,7 @@ def finding_message(findings: Findings, say: Say, around: Surroundings) -> Messa
 
 
 def _size(blocks: Sequence[Block]) -> int:
-    texts = [block["text"] if "text" in block else block["elements"][0] for block in blocks]
+    texts = [text for block in blocks for text in ([block["text"]] if "text" in block else block["elements"])]
     return sum(len(text["text"]) for text in texts)
 
 
@@ -165,7 +165,7 @@ def _advice(findings: Findings) -> list[Block]:
 
 def _links(findings: Findings, around: Surroundings) -> Block:
     links = [_link(findings.console, "Open in the console"), _link(around.run_url, "Airflow run")]
-    return context(" · ".join([*filter(None, links), f"{_amount(findings.bytes_scanned)} scanned"]))
+    return context(*filter(None, links), f"{_amount(findings.bytes_scanned)} scanned")
 
 
 def _link(url: str, label: str) -> str:
@@ -199,7 +199,7 @@ def run_failed_message(
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": cut(title, HEADER)}},
         section("\n".join(lines)),
-        *([context(" · ".join(links))] if links else []),
+        *([context(*links)] if links else []),
     ]
     return Message(text=f"{title} {escape(what)}", blocks=blocks)
 
@@ -222,8 +222,9 @@ def section(text: str) -> Block:
     return {"type": "section", "text": {"type": "mrkdwn", "text": _cut_escaped(text, 3000)}}
 
 
-def context(text: str) -> Block:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _cut_escaped(text, 3000)}]}
+def context(*texts: str) -> Block:
+    """Small print; each text is an element of its own, so that none can cut another off."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": _cut_escaped(text, 3000)} for text in texts]}
 
 
 def _cut_escaped(text: str, width: int) -> str:

@@ -224,6 +224,49 @@ def removed_by_retention(window: Window, retention_days: int | None, now: dateti
     return f"the log group's retention of {retention_days} days had removed events before {iso(kept_from)}"
 
 
+def uncountable(
+    window: Window, created_at: datetime | None, retention_days: int | None, exported_at: datetime, now: datetime
+) -> str | None:
+    """Why Logs Insights can no longer count the events of an archived window; None when it can.
+
+    AWS refuses a query of which nothing remains (MalformedQueryException).
+
+    :param created_at: when the log group was created; None where there is no such group any more
+    :param exported_at: a group created after this instant is another one of the same name
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartQuery.html
+    """
+    if created_at is None:
+        return "the log group was deleted"
+    if created_at > exported_at:
+        return f"the log group was deleted, and created again at {iso(created_at)}"
+    if retention_days and now - timedelta(days=retention_days) >= window.end:
+        return f"the log group's retention of {retention_days} days had removed the whole month"
+    return None
+
+
+def export_statements(bucket: str, region: str, account: str | None) -> list[dict[str, Any]]:
+    """The statements of a bucket's policy that let CloudWatch Logs export into it.
+
+    :param account: whose log groups may be exported into it; None: anybody's
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3ExportTasksConsole.html
+    """
+    equals = {"aws:SourceAccount": account} if account else {}
+    like = {"ArnLike": {"aws:SourceArn": f"arn:aws:logs:{region}:{account}:log-group:*"}} if account else {}
+    common = {"Effect": "Allow", "Principal": {"Service": f"logs.{region}.amazonaws.com"}}
+    source = {"Condition": {"StringEquals": equals, **like}} if account else {}
+    return [
+        {**common, "Action": "s3:GetBucketAcl", "Resource": f"arn:aws:s3:::{bucket}", **source},
+        {
+            **common,
+            "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{bucket}/*",
+            "Condition": {"StringEquals": {**equals, "s3:x-amz-acl": "bucket-owner-full-control"}, **like},
+        },
+    ]
+
+
 def state_when_exported(window: Window, exported_at: datetime) -> str:
     """``final`` when no event of the window could still arrive after the export, else ``provisional``."""
     return FINAL if exported_at >= window.end + LATEST_ARRIVAL else PROVISIONAL

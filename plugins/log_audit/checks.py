@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from log_audit.window import Window, from_ms
 FOLDER = DEFAULT_FILE.parent / "insights"
 ROW_LIMIT = 10_000  # Insights' own, where a query names none
 GROUPS_A_QUERY = 50
-LINK = 2000  # characters of a URL that mail, chat and browsers all bear
+LINK = 2700  # characters of a URL: a block of Slack takes 3,000 in all, and holds a second link
 FUTURE = timedelta(hours=2)  # CloudWatch Logs takes events that lie so far ahead of its clock
 
 Scope = Literal["regular", "late"]
@@ -98,6 +98,16 @@ def scan_range(look: Look, look_back: timedelta, late: timedelta) -> Window:
     return Window(window.start - look_back, window.end + FUTURE)
 
 
+def may_hold(group: Mapping[str, Any], scan: Window, now: datetime) -> bool:
+    """Whether a log group can hold events of the scan; AWS refuses a query of which one log group cannot.
+
+    :param group: as DescribeLogGroups returns it
+    """
+    end = from_ms(scan.insights_range()[1] * 1000)
+    expired = group.get("retentionInDays") and end < now - timedelta(days=group["retentionInDays"])
+    return from_ms(group.get("creationTime", 0)) <= end and not expired
+
+
 def query_text(query: QueryFile, look: Look, look_back: timedelta, late: timedelta) -> str:
     """The check's query over exactly the events that arrived in the window and are, or are not, late."""
     delay = "toMillis(@ingestionTime) - toMillis(@timestamp)"
@@ -119,18 +129,20 @@ def in_fifties(log_groups: Sequence[str]) -> list[list[str]]:
 def console_url(region: str, log_groups: Iterable[str], scan: Window, text: str) -> str:
     """A link that opens the query over the same log groups and span in the CloudWatch console.
 
-    The console reads its state from the fragment, in JSURL with ``*`` escapes inside one more layer of ``$``. A query
-    too long for a link is left out of it: log groups and span are there then, and the query is in its file.
+    The console reads its state from the fragment, in JSURL with ``*`` escapes inside one more layer of ``$``. A link
+    that would be too long leaves out log groups, the last ones first; only where even one is too many it leaves out
+    the query, which is in its file.
     """
-    source = "".join(f"~'{_jsurl(group)}" for group in log_groups)
+    bare = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     start, end = (bound.strftime("%Y-%m-%dT%H:%M:%S.000Z") for bound in (scan.start, scan.end))
     host = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
     span = f"end~'{_jsurl(end)}~start~'{_jsurl(start)}~timeType~'ABSOLUTE~tz~'UTC"
-    bare = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    links = [
-        f"{host}#logsV2:logs-insights$3FqueryDetail$3D~({span}{editor}~source~({source}))"
+    sources = [f"~'{_jsurl(group)}" for group in log_groups]
+    links = (
+        f"{host}#logsV2:logs-insights$3FqueryDetail$3D~({span}{editor}~source~({''.join(sources[:most])}))"
         for editor in (f"~editorString~'{_jsurl(bare)}", "")
-    ]
+        for most in range(max(1, len(sources)), 0, -1)
+    )
     return next((link for link in links if len(link) <= LINK), host)
 
 

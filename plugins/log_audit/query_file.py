@@ -6,6 +6,7 @@ query returns findings; no rows is the good case.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,6 +25,17 @@ KEYS = {
 }
 LISTS = {"log_groups", "log_group_sets"}
 NUMBERS = {"look_back_minutes": (1, 14 * 24 * 60), "limit": (1, 100_000)}
+
+# What a query only speaks of: text in quotes, regular expressions (elsewhere / divides), comments.
+OPAQUE = re.compile(
+    r"""
+    "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*`
+    | (?:=~|\blike\b|\bparse\b(?:\s+(?:`[^`]*`|[\w@.]+))?)\s*/(?:\\.|[^/\\\n])*/
+    | \#[^\n]*
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+LIMIT = re.compile(r"(?:\A|\|)[\s_]*\b(limit)\s+\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -77,14 +89,24 @@ def parse_query_file(text: str, path: Path) -> QueryFile:
     yaml_text = "\n".join(line.removeprefix(comment) for line in lines[:length])
     header = _header(yaml_text, path)
     _check(header, _lines_of_keys(yaml_text, path), path)
-    body = "\n".join(lines[length:]).strip()
+    below = "\n".join(lines[length:])
+    body = below.strip()
     if not body:
         raise QueryFileError(f"{path}:{length + 1}: there is no query below the header")
+    if path.suffix == ".insights" and (line := _line_of_limit(below)):
+        raise QueryFileError(f"{path}:{length + line}: rows would be cut off in silence; use the header's limit")
     values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in header.items()}
     query = QueryFile(name=path.stem, path=str(path), body=body, **values)
     if path.suffix == ".insights" and not (query.log_groups or query.log_group_sets):
         raise QueryFileError(f"{path}:1: name the log groups to search: log_groups or log_group_sets")
     return query
+
+
+def _line_of_limit(query: str) -> int | None:
+    """The line, from 1, of a command ``limit`` in an Insights query: what AWS cuts off there nobody is told of."""
+    bare = OPAQUE.sub(lambda found: "_" + "\n" * found[0].count("\n"), query)
+    found = LIMIT.search(bare)
+    return bare.count("\n", 0, found.start(1)) + 1 if found else None
 
 
 def _header(text: str, path: Path) -> dict[str, Any]:

@@ -135,6 +135,20 @@ class Insights(_Strict):
     def settle(self) -> timedelta:
         return timedelta(minutes=self.settle_minutes)
 
+    @model_validator(mode="after")
+    def _sweep_reaches_further(self) -> Insights:
+        if timedelta(minutes=self.look_back_minutes) >= self.late:
+            raise ValueError(
+                f"look_back_minutes {self.look_back_minutes} is not less than late_days {self.late_days:g} "
+                f"({self.late_days * 24 * 60:g} minutes), so the late sweep would look at nothing; lower "
+                "look_back_minutes, or raise late_days"
+            )
+        return self
+
+    @property
+    def late(self) -> timedelta:
+        return timedelta(days=self.late_days)
+
     @property
     def catch_up(self) -> timedelta:
         return timedelta(hours=self.catch_up_hours)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset
 
 from log_audit.checks import Scope
+from log_audit.defaults import DEFAULT_ARGS
 from log_audit.operators.archive import ListExportOperator, PlanArchiveOperator, VerifyExportOperator
 from log_audit.operators.checks import LogsInsightsOperator, PlanChecksOperator
 from log_audit.operators.manifest import WriteManifestOperator
@@ -59,13 +61,17 @@ def read_and_record(
     return objects
 
 
-def look_and_alert(settings: Settings, watches: Asset, scope: Scope) -> None:
+def look_and_alert(
+    settings: Settings, watches: Asset, scope: Scope, *, look_limit: timedelta, look_retries: int | None = None
+) -> None:
     """Plan the windows, look with every check, alert; the run is red if any look or alert failed.
 
     Airflow judges a run by its leaves, so behind the alert, which waits for all looks whatever their state, stands
     a leaf that succeeds only if all of them did.
 
     :param watches: the asset in whose state store the checks are remembered
+    :param look_limit: how long a check may take: the alert waits for all of them
+    :param look_retries: of a look that failed; None: as many as every task has
     """
     plan = PlanChecksOperator(
         task_id="plan",
@@ -78,6 +84,8 @@ def look_and_alert(settings: Settings, watches: Asset, scope: Scope) -> None:
         task_id="look",
         doc_md="Runs one check over its window. Findings do not fail it; red means: could not look.",
         poll_seconds=settings.insights.poll_seconds,
+        time_limit=look_limit,
+        retries=DEFAULT_ARGS["retries"] if look_retries is None else look_retries,
         map_index_template="{{ task.look['query'] }} @ {{ task.look['target'] }}",
     ).expand_kwargs(plan.output)
     alert = AlertOperator(

@@ -62,7 +62,7 @@ def test_the_time_range_is_inclusive_seconds(aws: Control, logs: Any) -> None:
 
 
 def test_groups_by_names_and_arns(aws: Control, logs: Any) -> None:
-    aws.create_log_group("/other", region=REGION)
+    aws.create_log_group("/other", region=REGION, creation_time_ms=S0 * 1000)
     put(aws, 1)
     put(aws, 2, group="/other")
     arn = f"arn:aws:logs:{REGION}:123456789012:log-group:/other"
@@ -110,7 +110,7 @@ def test_retention_and_indexing_delay(aws: Control, logs: Any) -> None:
     assert column(answer) == ["retained"]
 
 
-@pytest.mark.parametrize("outcome", ["Failed", "Timeout", "Cancelled"])
+@pytest.mark.parametrize("outcome", ["Failed", "Timeout", "Cancelled", "Unknown"])
 def test_outcomes(aws: Control, logs: Any, outcome: str) -> None:
     aws.configure(query_outcome=outcome)
     put(aws, *range(4))
@@ -154,6 +154,19 @@ def test_concurrency(aws: Control, logs: Any) -> None:
         start(logs)
     logs.stop_query(queryId=stopped)
     start(logs)
+
+
+def test_a_range_that_a_group_cannot_hold_is_refused(aws: Control, logs: Any) -> None:
+    refusal = "Query's end date and time is either before the log groups creation time or exceeds the log groups log"
+    now = int(time.time())
+    aws.create_log_group("/young", region=REGION, creation_time_ms=(S0 + 10) * 1000)
+    start(logs, logGroupNames=[GROUP, "/young"])
+    with pytest.raises(logs.exceptions.MalformedQueryException, match=refusal):
+        start(logs, logGroupNames=[GROUP, "/young"], endTime=S0 + 9)
+    logs.put_retention_policy(logGroupName=GROUP, retentionInDays=1)
+    start(logs, startTime=now - 2 * 86_400, endTime=now - 86_000)
+    with pytest.raises(logs.exceptions.MalformedQueryException, match=refusal):
+        start(logs, startTime=now - 2 * 86_400, endTime=now - 86_500)
 
 
 def test_malformed_query(logs: Any) -> None:

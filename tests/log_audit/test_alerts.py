@@ -45,7 +45,8 @@ def text_of(message):
 
 
 def texts_of(message):
-    return [(block["text"] if "text" in block else block["elements"][0])["text"] for block in message.blocks]
+    texts = [text for block in message.blocks for text in ([block["text"]] if "text" in block else block["elements"])]
+    return [text["text"] for text in texts]
 
 
 def within_limits(message):

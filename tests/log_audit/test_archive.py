@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local_aws.samples import export_policy
 from log_audit.archive import (
     CHUNK_BYTES,
     CHUNK_OBJECTS,
@@ -27,12 +28,14 @@ from log_audit.archive import (
     chunks,
     colliding,
     default_destination,
+    export_statements,
     month_prefix,
     reconcile,
     removed_by_retention,
     shortfalls,
     state_when_exported,
     surely_exported_before,
+    uncountable,
 )
 from log_audit.errors import PermanentError, VerificationError
 from log_audit.window import Window, iso, to_ms
@@ -250,6 +253,44 @@ def test_retention_is_told_in_utc_whatever_zone_the_time_is_in():
     in_tokyo = EXPORTED.astimezone(ZoneInfo(TOKYO))
     said = "the log group's retention of 7 days had removed events before 2026-10-25T04:00:00.000Z"
     assert removed_by_retention(WINDOW, 7, in_tokyo) == said
+
+
+@pytest.mark.parametrize(
+    ("created", "days", "now", "said"),
+    [
+        pytest.param(WINDOW.start, None, EXPORTED + timedelta(days=4000), None, id="kept for ever"),
+        pytest.param(EXPORTED, 7, WINDOW.end + timedelta(days=7) - MILLISECOND, None, id="a millisecond remains"),
+        pytest.param(
+            WINDOW.start,
+            7,
+            WINDOW.end + timedelta(days=7),
+            "the log group's retention of 7 days had removed the whole month",
+            id="nothing remains",
+        ),
+        pytest.param(
+            EXPORTED + MILLISECOND,
+            None,
+            EXPORTED + timedelta(days=15),
+            "the log group was deleted, and created again at 2026-11-01T04:00:00.001Z",
+            id="another group of the name",
+        ),
+        pytest.param(None, None, EXPORTED, "the log group was deleted", id="deleted"),
+    ],
+)
+def test_what_insights_cannot_count_any_more(created, days, now, said):
+    assert uncountable(WINDOW, created, days, EXPORTED, now) == said
+
+
+def test_the_statements_for_an_account_are_those_that_the_stand_in_is_set_up_with():
+    statements = json.loads(export_policy("archive", "eu-west-1", "210987654321"))["Statement"]
+    assert export_statements("archive", "eu-west-1", "210987654321") == statements
+    assert statements[0]["Condition"]["StringEquals"] == {"aws:SourceAccount": "210987654321"}
+
+
+def test_the_statements_for_any_account_have_no_source():
+    acl, put = export_statements("archive", "eu-west-1", None)
+    assert "Condition" not in acl
+    assert put["Condition"] == {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from log_audit.checks import LINK, Look, console_url, in_fifties, query_text, scan_range
-from log_audit.query_file import QueryFile
+from log_audit.query_file import QueryFile, read_query_file
 from log_audit.window import from_ms
 
 START = 1_795_132_800_000  # 2026-11-20T00:00:00Z
@@ -61,11 +61,14 @@ def test_log_groups_go_in_fifties():
     assert in_fifties([]) == []
 
 
-def test_the_shipped_checks_fit_into_a_link():
-    from log_audit.query_file import read_query_file
-
+@pytest.mark.parametrize("number", [3, 10, 50])
+def test_the_shipped_checks_fit_into_a_link_with_the_first_of_their_log_groups(number):
+    groups = [f"/aws/lambda/orders-production-{n:05d}" for n in range(number)]
+    assert {len(group) for group in groups} == {35}
     for file in sorted((Path(__file__).parents[2] / "include" / "insights").glob("*.insights")):
         query = read_query_file(file)
         text = query_text(query, look("regular"), LOOK_BACK, LATE)
-        url = console_url("ap-northeast-1", ["/aws/a"] * 3, scan_range(look("regular"), LOOK_BACK, LATE), text)
+        url = console_url("ap-northeast-1", groups, scan_range(look("regular"), LOOK_BACK, LATE), text)
+        assert len(url) <= LINK
         assert "editorString" in url, file.name
+        assert "source~(~'*2faws*2flambda*2forders-production-00000" in url, file.name

@@ -213,6 +213,46 @@ def test_another_ending(name):
     assert error_of(CHECK, Path(name)) == f"{name}: the name must end in .sql or .insights"
 
 
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("filter status >= 500 | limit 20", 4),
+        ("\nfilter status >= 500\n| sort @timestamp desc\n|  LIMIT   20", 7),
+        ("limit 5", 4),
+        ("filter x = 1 | # the newest\n  limit 5", 5),
+        ("fields a / b | limit 5 | fields c / d", 4),
+        ("filter @message like /a|b/ and b like 'c' | limit 5 | filter d like /e/", 4),
+        ("parse @message /(?<a>'.*)/ | limit 5", 4),
+    ],
+)
+def test_a_limit_in_the_body_is_refused_with_its_line(body, line):
+    text = check("title: t", "severity: low", "log_groups: [g]", body=body)
+    assert error_of(text) == f"{INSIGHTS}:{line}: rows would be cut off in silence; use the header's limit"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "filter @message like /over the | limit 5/",
+        "filter @message not like /(?i)a\\/b| limit 5/",
+        "filter @message =~ /| limit 5/",
+        "parse @message /x | limit (?<n>[0-9]+)| limit 5/",
+        'filter @message like "x | limit 5"',
+        "filter @message like 'it\\'s | limit 5'",
+        "fields `a | limit 5`",
+        "filter x = 1 # or | limit 5",
+        "filter x = 1 and limit > 5 | fields limit",
+        "filter x = 1 | stats count(*) as limit",
+    ],
+)
+def test_a_limit_that_is_only_spoken_of_is_none(body):
+    assert parse_query_file(check("title: t", "severity: low", "log_groups: [g]", body=f"\n{body}"), INSIGHTS)
+
+
+def test_an_audit_may_limit():
+    assert parse_query_file("-- title: t\n-- severity: low\nSELECT 1\nlimit 5", SQL)
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(QueryFileError, match=r"gone\.sql: cannot be read: .*No such file"):
         read_query_file(tmp_path / "gone.sql")

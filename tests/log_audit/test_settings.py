@@ -251,6 +251,11 @@ def test_settings_that_can_be_are_taken(write, changes):
             id="a severity without a channel",
         ),
         pytest.param(
+            [("insights", {"look_back_minutes": 2880, "late_days": 2})],
+            ["insights: look_back_minutes 2880 is not less than late_days 2 (2880 minutes)", "raise late_days"],
+            id="a sweep that would look at nothing",
+        ),
+        pytest.param(
             [("redaction.patterns", ["("])],
             ["redaction.patterns.0: '(' is no regular expression"],
             id="a bad pattern",

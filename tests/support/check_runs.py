@@ -88,6 +88,7 @@ class CheckRun:
         self.run = run
         self.scope = scope
         self.failed: dict[str, BaseException] = {}
+        self.look_options: dict[str, Any] = {}  # other arguments of the looks
 
     def plan(self) -> list[dict[str, Any]]:
         def make() -> PlanChecksOperator:
@@ -116,7 +117,8 @@ class CheckRun:
                 self.failed[name] = error
 
     def look_task(self, keywords: Mapping[str, Any]) -> LogsInsightsOperator:
-        return LogsInsightsOperator(task_id="look", poll_seconds=1, worker_seconds=20, **keywords)
+        options = {"poll_seconds": 1, "worker_seconds": 20, **self.look_options, **keywords}
+        return LogsInsightsOperator(task_id="look", **options)
 
     def alert(self) -> dict[str, int]:
         def make() -> AlertOperator:

@@ -13,7 +13,6 @@ from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from log_audit.window import Window
 
 ACTIVE = frozenset({"PENDING", "RUNNING", "PENDING_CANCEL"})
-RESULT_PAGE = 10_000
 
 
 def error_code(error: Exception) -> str | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-from log_audit.archive import WRITE_TEST, ArchiveJob, Chunk, Manifest, StoredObject
-from log_audit.errors import VerificationError
+from log_audit.archive import MANIFEST, WRITE_TEST, ArchiveJob, Chunk, Manifest, StoredObject, export_statements
+from log_audit.errors import AccessError, VerificationError
 from log_audit.hooks.logs import error_code
+
+DENIED = {"AccessDenied", "403"}
 
 
 class ArchiveHook(S3Hook):
@@ -48,26 +50,47 @@ class ArchiveHook(S3Hook):
     def read_manifest(self, job: ArchiveJob) -> Manifest | None:
         """The month's manifest, or None where there is none.
 
-        :raises VerificationError: there is one that cannot be read
+        :raises VerificationError: there is one that cannot be read, or that is of another log group
+        :raises AccessError: the role may not read it
         """
-        try:
-            body = self.conn.get_object(Bucket=job.bucket, Key=job.manifest_key)["Body"].read()
-        except self.conn.exceptions.ClientError as error:
-            if error_code(error) in {"NoSuchKey", "NoSuchBucket"}:
-                return None
-            raise
-        try:
-            manifest = Manifest.from_json(json.loads(body))
-        except (ValueError, VerificationError) as error:
-            raise VerificationError(
-                f"s3://{job.bucket}/{job.manifest_key} cannot be read ({error}); move it away to export the month anew"
-            ) from error
+        manifest = self._manifest_at(job.bucket, job.manifest_key)
+        if manifest is None:
+            return None
         if (manifest.log_group, manifest.month) != (job.log_group, job.month):
             raise VerificationError(
                 f"s3://{job.bucket}/{job.manifest_key} is the manifest of {manifest.log_group} {manifest.month}, not "
                 f"of {job.log_group} {job.month}; give this log group a destination of its own in the settings"
             )
         return manifest
+
+    def manifests(self, bucket: str, prefix: str, *, besides: Collection[str] = ()) -> Iterator[Manifest]:
+        """The manifests beneath ``prefix/``, but for those whose keys are named in ``besides``.
+
+        :raises VerificationError, AccessError: as :meth:`read_manifest`
+        """
+        for item in self.stored_objects(bucket, prefix):
+            wanted = item.key.endswith(f"/{MANIFEST}") and item.key not in besides
+            if wanted and (manifest := self._manifest_at(bucket, item.key)):
+                yield manifest
+
+    def _manifest_at(self, bucket: str, key: str) -> Manifest | None:
+        try:
+            body = self.conn.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self.conn.exceptions.ClientError as error:
+            if error_code(error) in {"NoSuchKey", "NoSuchBucket"}:
+                return None
+            if error_code(error) in DENIED:
+                raise AccessError(
+                    f"s3://{bucket}/{key} may not be read: allow this role s3:GetObject on arn:aws:s3:::{bucket}/*, "
+                    f"and s3:ListBucket on arn:aws:s3:::{bucket}, without which S3 denies what does not exist: {error}"
+                ) from error
+            raise
+        try:
+            return Manifest.from_json(json.loads(body))
+        except (ValueError, VerificationError) as error:
+            raise VerificationError(
+                f"s3://{bucket}/{key} cannot be read ({error}); move it away to export the month anew"
+            ) from error
 
     def write_manifest(self, manifest: Manifest, key: str) -> None:
         body = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode()
@@ -79,12 +102,13 @@ class ArchiveHook(S3Hook):
             self.stored_objects(manifest.bucket, f"{manifest.prefix}/{manifest.export_task_id}")
         )
 
-    def bucket_problem(self, bucket: str, region: str) -> str:
-        """Why CloudWatch Logs cannot write to a bucket, and what to change."""
+    def bucket_problem(self, bucket: str, region: str, account: str | None) -> str:
+        """Why CloudWatch Logs cannot write to a bucket, and what to change.
+
+        :param account: whose log groups are exported, for the bucket policy; None where that is not known
+        """
         try:
             self.conn.head_bucket(Bucket=bucket)
-            # us-east-1 has no location constraint of its own
-            found = self.conn.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
         except self.conn.exceptions.ClientError as error:
             code = error_code(error)
             if code in {"404", "NoSuchBucket"}:
@@ -92,10 +116,16 @@ class ArchiveHook(S3Hook):
             if code in {"301", "PermanentRedirect"}:
                 return f"the bucket {bucket} is in another region; exports need one in {region}"
             return f"the bucket {bucket} cannot be looked at ({code}): allow this role s3:ListBucket on it"
+        try:
+            # us-east-1 has no location constraint of its own
+            found = self.conn.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
+        except self.conn.exceptions.ClientError as error:
+            code = error_code(error)
+            return f"the bucket {bucket} does not tell its region ({code}): allow this role s3:GetBucketLocation on it"
         if found != region:
             return f"the bucket {bucket} is in {found}; exports need one in {region}"
         return (
-            f"CloudWatch Logs may not write to the bucket {bucket}; its bucket policy must allow the service "
-            f"logs.{region}.amazonaws.com s3:GetBucketAcl on arn:aws:s3:::{bucket}, and s3:PutObject on "
-            f"arn:aws:s3:::{bucket}/* with s3:x-amz-acl = bucket-owner-full-control"
+            f"CloudWatch Logs may not write to the bucket {bucket}: its bucket policy must allow the service "
+            f"logs.{region}.amazonaws.com this: {json.dumps(export_statements(bucket, region, account))}. And if a "
+            "KMS key encrypts the bucket, the key's policy must allow that service kms:GenerateDataKey and kms:Decrypt"
         )

@@ -20,6 +20,7 @@ from log_audit.errors import PermanentError, VerificationError
 from log_audit.export_object import count_events
 from log_audit.hooks.logs import LogsHook
 from log_audit.hooks.s3 import ArchiveHook
+from log_audit.operators.logs import ArchiveBucketMixin
 from log_audit.settings import Archive, LogGroups
 from log_audit.window import Window, from_ms, iso, last_settled_month, utc_now
 
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 EXPORTABLE_CLASSES = {"STANDARD"}
 
 
-class PlanArchiveOperator(AwsBaseOperator[LogsHook]):
+class PlanArchiveOperator(ArchiveBucketMixin, AwsBaseOperator[LogsHook]):
     """Say which log groups to archive for the run's month, and which not, and why.
+
+    The month is the run's partition key; without one, the last month that was settled when the run was due.
 
     :param archive: bucket, prefix and log groups, from the settings
     :param settle: how long after its end a month may be archived
+    :param archived: name also the groups that have a manifest of the month, though they exist or are set no more
     :param clock: the real clock, for the one question whether the month is over
     :returns: a list of :class:`~log_audit.archive.ArchiveJob` as JSON, one a log group
     :raises InvalidKeyError: the run's partition key is no month
@@ -49,20 +53,23 @@ class PlanArchiveOperator(AwsBaseOperator[LogsHook]):
         archive: Archive,
         time_zone: str,
         settle: timedelta,
+        archived: bool = False,
         clock: Callable[[], datetime] = utc_now,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.archived = archived
         self.archive = archive
         self.time_zone = time_zone
         self.settle = settle
         self.clock = clock
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        now = self.clock()
-        month = context.get("partition_key") or last_settled_month(now, self.settle, self.time_zone)
+        month = context.get("partition_key") or last_settled_month(
+            context["dag_run"].run_after, self.settle, self.time_zone
+        )
         window = Window.month(month, self.time_zone)
-        window.require_over(now, self.settle, self.time_zone)
+        window.require_over(self.clock(), self.settle, self.time_zone)
         self.log.info(
             "month %s: %s (%s .. %s)",
             month,
@@ -70,9 +77,7 @@ class PlanArchiveOperator(AwsBaseOperator[LogsHook]):
             iso(window.start),
             iso(window.end),
         )
-        jobs = list(
-            {job.log_group: job for entry in self._prefixes_first() for job in self._jobs(entry, month)}.values()
-        )
+        jobs = self._all_jobs(month)
         if collisions := archive.colliding(jobs):
             raise PermanentError(f"{'; '.join(collisions)}: give one a destination of its own in the settings")
         if len(jobs) > archive.LOG_GROUPS:
@@ -88,6 +93,20 @@ class PlanArchiveOperator(AwsBaseOperator[LogsHook]):
                 f" ({job.skip})" if job.skip else "",
             )
         return [job.to_json() for job in jobs]
+
+    def _all_jobs(self, month: str) -> list[ArchiveJob]:
+        named = {job.log_group: job for entry in self._prefixes_first() for job in self._jobs(entry, month)}
+        jobs = list(named.values())
+        return [*jobs, *self._archived_besides(jobs, month)] if self.archived else jobs
+
+    def _archived_besides(self, jobs: Sequence[ArchiveJob], month: str) -> list[ArchiveJob]:
+        """Jobs for the manifests that no other job covers, such as those of groups deleted since the export."""
+        place = archive.month_prefix(month, self.archive.prefix, "")
+        covered = {job.manifest_key for job in jobs}
+        return [
+            ArchiveJob(found.log_group, found.month, found.time_zone, found.bucket, found.prefix)
+            for found in self.bucket.manifests(self.archive.bucket, place, besides=covered)
+        ]
 
     def _prefixes_first(self) -> list[LogGroups]:
         """So that what is said of a group by its name wins over the prefix that it also has."""

@@ -13,7 +13,7 @@ from airflow.sdk import Asset, BaseOperator
 
 from log_audit import checks
 from log_audit.checks import Look, Scope
-from log_audit.errors import QueryFileError
+from log_audit.errors import PermanentError, QueryFileError
 from log_audit.findings import Findings, count_rows, sample
 from log_audit.hooks.logs import error_code
 from log_audit.operators.queries import Answer, LogsQuery, LogsQueryOperator
@@ -21,10 +21,12 @@ from log_audit.query_file import QueryFile, read_query_file
 from log_audit.redaction import Redactor
 from log_audit.settings import Settings, Target, load_settings
 from log_audit.watch import Plan, Watch, given_up_note, plan_window, watch_key
-from log_audit.window import Window, to_ms
+from log_audit.window import Window, to_ms, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+INTERVALS: dict[Scope, timedelta] = {"regular": timedelta(minutes=5), "late": timedelta(days=1)}
 
 
 class PlanChecksOperator(BaseOperator):
@@ -76,6 +78,8 @@ class PlanChecksOperator(BaseOperator):
     def _looks(self, context: Context) -> list[Look]:
         found = []
         for file in checks.query_files(self.folder):
+            if self._seen_by_the_regular_run(file):
+                continue
             for target in checks.targets_of(file, self.settings.targets):
                 plan = self._plan(context, target, file.stem)
                 if plan:
@@ -84,8 +88,18 @@ class PlanChecksOperator(BaseOperator):
                     found.append(Look(file.stem, str(file), target, self.scope, start, end, notes))
         return found
 
+    def _seen_by_the_regular_run(self, file: Path) -> bool:
+        """Whether a sweep would find nothing, since the check's own look-back reaches as far as the sweep does."""
+        if self.scope == "regular":
+            return False
+        try:
+            look_back = checks.look_back_of(read_query_file(file), self.settings)
+        except QueryFileError:
+            return False  # its own task fails and says why
+        return look_back >= self.settings.insights.late
+
     def _plan(self, context: Context, target: str, query: str) -> Plan | None:
-        interval = run_interval(context)
+        interval = run_interval(context, self.scope)
         if not is_scheduled(context):
             return Plan(interval)
         kept: Any = context["asset_state_store"][self.watches]
@@ -104,13 +118,13 @@ def is_scheduled(context: Context) -> bool:
     return str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type)) == "scheduled"
 
 
-def run_interval(context: Context) -> Window:
-    """The run's data interval; of a run that was given none, the five minutes before it was asked for."""
+def run_interval(context: Context, scope: Scope) -> Window:
+    """The run's data interval; of a run that was given none, as long a one before it was asked for."""
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start and end and start < end:
         return Window(start, end)
     asked: datetime = context["dag_run"].run_after
-    return Window(asked - timedelta(minutes=5), asked)
+    return Window(asked - INTERVALS[scope], asked)
 
 
 class LogsInsightsOperator(LogsQueryOperator):
@@ -122,9 +136,11 @@ class LogsInsightsOperator(LogsQueryOperator):
     :param look: a :class:`~log_audit.checks.Look`, or its JSON
     :returns: :class:`~log_audit.findings.Findings` as JSON: the exact number, a bounded and masked sample
     :raises QueryFileError: the file is wrong, or AWS cannot read its query; not retried
+    :raises PermanentError: the time limit was reached: the next run looks again, from the check's watermark
     """
 
     template_fields: Sequence[str] = aws_template_fields("look")
+    out_of_time = PermanentError  # a retry would keep the alerts of all other checks waiting
     ui_color = "#d8e2f3"
 
     def __init__(self, *, look: Look | Mapping[str, Any], **kwargs: Any) -> None:
@@ -134,25 +150,31 @@ class LogsInsightsOperator(LogsQueryOperator):
     def queries(self, context: Context) -> list[LogsQuery]:
         look, settings = Look.of(self.look), load_settings()
         query = read_query_file(look.file)
-        groups, missing = self._log_groups(query, look.target, settings.targets[look.target])
-        store: Any = context["task_state_store"]
-        store.set("searched", {"groups": groups, "missing": missing})
         scan, text = self._scan(query, look, settings)
-        return [LogsQuery(portion, scan, text, query.limit) for portion in checks.in_fifties(groups)]
+        store: Any = context["task_state_store"]
+        if not store.get("queries"):
+            groups, missing = self._log_groups(query, look.target, settings.targets[look.target], scan)
+            store.set("searched", {"groups": groups, "missing": missing})
+        # Queries that were started keep their portions, whatever log groups have come or gone since.
+        portions = checks.in_fifties(store.get("searched")["groups"])
+        return [LogsQuery(portion, scan, text, query.limit) for portion in portions]
 
     def _scan(self, query: QueryFile, look: Look, settings: Settings) -> tuple[Window, str]:
-        look_back, late = checks.look_back_of(query, settings), timedelta(days=settings.insights.late_days)
+        look_back, late = checks.look_back_of(query, settings), settings.insights.late
         return checks.scan_range(look, look_back, late), checks.query_text(query, look, look_back, late)
 
-    def _log_groups(self, query: QueryFile, name: str, target: Target) -> tuple[list[str], list[str]]:
+    def _log_groups(self, query: QueryFile, name: str, target: Target, scan: Window) -> tuple[list[str], list[str]]:
         """The log groups to search, and those that the settings or the header name in vain."""
         found: dict[str, None] = {}
-        missing = []
+        missing, now = [], utc_now()
         for entry in checks.log_groups_of(query, name, target):
-            names = [group["logGroupName"] for group in self.hook.log_groups(entry.name or entry.name_prefix or "")]
-            mine = names if entry.name_prefix else [group for group in names if group == entry.name]
-            found.update(dict.fromkeys(mine))
-            if not mine:
+            groups = [
+                group
+                for group in self.hook.log_groups(entry.name or entry.name_prefix or "")
+                if entry.name_prefix or group["logGroupName"] == entry.name
+            ]
+            found.update({group["logGroupName"]: None for group in groups if checks.may_hold(group, scan, now)})
+            if not groups:
                 missing.append(entry.name or f"{entry.name_prefix}*")
         return list(found), missing
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
-from log_audit.archive import WRITE_TEST, ArchiveJob, Manifest, shortfalls
+from log_audit.archive import FINAL, WRITE_TEST, ArchiveJob, Manifest, StoredObject, shortfalls
 from log_audit.errors import AccessError, ExportError, SlotTimeoutError
 from log_audit.hooks.logs import ACTIVE, LogsHook, error_code
 from log_audit.hooks.s3 import ArchiveHook
@@ -77,9 +77,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         self._export_task_id: str | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        return self._export(context, ArchiveJob.of(self.job), self.slot_timeout.total_seconds())
-
-    def _export(self, context: Context, job: ArchiveJob, patience: float) -> dict[str, Any]:
+        job = ArchiveJob.of(self.job)
         if job.skip:
             raise AirflowSkipException(job.skip)
         ArchivePrefixLink.persist(
@@ -94,10 +92,11 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
             return {"reused": True, "index": context["ti"].map_index, "job": job.to_json()}
         store = context["task_state_store"]
         self._export_task_id = self._find_again(store)
-        if self._export_task_id is None:
+        while self._export_task_id is None:
             self._export_task_id = self._create(store, job)
-        if self._export_task_id is None:
-            return self._wait_for_slot(context, job, patience)
+            if self._export_task_id is None:
+                self._wait_for_slot(store)
+        store.delete("slot_waited")
         return self._wait_for_export(context, job, self._export_task_id)
 
     def _is_archived(self, job: ArchiveJob) -> bool:
@@ -105,7 +104,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         manifest: Manifest | None = self.bucket.read_manifest(job)
         if manifest is None:
             return False
-        if job.again:
+        if job.again and manifest.state != FINAL:  # final: what came late is in it by now
             self.log.info("%s %s is exported again: %s", job.log_group, job.month, job.again)
             return False
         if differences := self.bucket.differences(manifest):
@@ -142,20 +141,24 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         except self.hook.conn.exceptions.ClientError as error:
             match error_code(error):
                 case "LimitExceededException":
+                    store.delete("export")  # the name was not used: the next try need not look for it
                     return None
                 case "ResourceNotFoundException":
                     raise AirflowSkipException(f"the log group {job.log_group} does not exist any more") from error
                 case "InvalidParameterException":
-                    problem = self.bucket.bucket_problem(job.bucket, self.hook.conn_region_name)
-                    raise AccessError(
-                        f"AWS refuses the export of {job.log_group}: {error}. Perhaps {problem}."
-                    ) from error
+                    raise self._refused(job, error) from error
             raise
         store.set("export", {"name": name, "task_id": task_id})
         self.log.info("started export task %s of %s, %s", task_id, job.log_group, job.window.describe(job.time_zone))
         return task_id
 
-    def _wait_for_slot(self, context: Context, job: ArchiveJob, patience: float) -> dict[str, Any]:
+    def _refused(self, job: ArchiveJob, error: Exception) -> AccessError:
+        group = self.hook.log_group(job.log_group)
+        account = group["arn"].split(":")[4] if group else None
+        problem = self.bucket.bucket_problem(job.bucket, self.hook.conn_region_name, account)
+        return AccessError(f"AWS refuses the export of {job.log_group}: {error}. Perhaps {problem}.")
+
+    def _wait_for_slot(self, store: Any) -> None:
         active = self.hook.active_export_task()
         if active:
             self.log.info(
@@ -163,21 +166,34 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
                 active["taskId"], active.get("taskName", "no name"), active["logGroupName"], active["destination"],
                 active.get("destinationPrefix", ""),
             )  # fmt: skip
-        if patience <= 0:
+        waited, started = store.get("slot_waited") or 0, time.monotonic()
+        if (left := self.slot_timeout.total_seconds() - waited) <= 0:
+            store.delete("slot_waited")
             raise SlotTimeoutError(self._gave_up(active))
-        started = time.monotonic()
-        self._wait(lambda: self.hook.active_export_task() is None, ExportSlotTrigger, "slot_free", patience)
-        return self._export(context, job, patience - (time.monotonic() - started))
+
+        def free() -> bool:
+            """Never at once: for a moment AWS may not tell of the task that holds the slot."""
+            return time.monotonic() - started >= self.poll_seconds and self.hook.active_export_task() is None
+
+        try:
+            self._wait(free, ExportSlotTrigger, "slot_free", left)
+        finally:  # it may defer, or fail
+            store.set("slot_waited", waited + time.monotonic() - started)
 
     def slot_free(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Called when the trigger has seen the slot free, or has given up."""
+        """Called when the trigger has seen the slot free, has given up, or could not look."""
         store: Any = context["task_state_store"]
         waited = event["waited"] + (store.get("slot_waited") or 0)
-        if event["status"] != "success":
-            store.delete("slot_waited")
-            raise SlotTimeoutError(f"{self._gave_up(self.hook.active_export_task())} ({event['message']})")
         store.set("slot_waited", waited)
-        return self._export(context, ArchiveJob.of(self.job), self.slot_timeout.total_seconds() - waited)
+        if event["status"] == "success":
+            return self.execute(context)
+        # The trigger counts its looks: all of them may take a little less than the whole time.
+        if waited < self.slot_timeout.total_seconds() and not event["message"].endswith("max attempts reached"):
+            raise ExportError(
+                f"could not see whether the export slot is free; the next try waits on: {event['message']}"
+            )
+        store.delete("slot_waited")
+        raise SlotTimeoutError(f"{self._gave_up(self.hook.active_export_task())} ({event['message']})")
 
     def _gave_up(self, active: dict[str, Any] | None) -> str:
         whose = f"task {active['taskId']} of log group {active['logGroupName']}" if active else "none at this moment"
@@ -201,26 +217,19 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         return self._finish(context, ArchiveJob.of(self.job), event["export_task_id"])
 
     def _finish(self, context: Context, job: ArchiveJob, task_id: str) -> dict[str, Any]:
-        """COMPLETED is not enough: the objects must be there."""
+        """What the task returns. The stored id goes last: after a fault on the way the next try finds this export."""
         task = self.hook.export_task(task_id)
-        store = context["task_state_store"]
+        store: Any = context["task_state_store"]
         if task and task["status"]["code"] in ACTIVE:
             raise ExportError(f"export task {task_id} is still {task['status']['code']}; the next try waits on for it")
-        store.delete("export")
-        store.delete("slot_waited")
-        if task is None:
-            raise ExportError(f"AWS knows no export task {task_id} any more")
-        if task["status"]["code"] != "COMPLETED":
-            message = task["status"].get("message", "AWS gives no reason")
-            raise ExportError(f"export task {task_id} of {job.log_group} ended {task['status']['code']}: {message}")
-        stored = list(self.bucket.stored_objects(job.bucket, f"{job.prefix}/{task_id}"))
-        if not stored and self.hook.has_events(job.log_group, job.window):
-            raise ExportError(
-                f"export task {task_id} of {job.log_group} is COMPLETED, but wrote no objects to "
-                f"s3://{job.bucket}/{job.prefix}/{task_id}/ although the group holds events of {job.month}"
-            )
+        try:
+            task = _completed(job, task_id, task)
+            stored = self._written(job, task_id)
+        except ExportError:
+            store.delete("export")
+            raise
         exported_at = self._exported_at(job, task)
-        return {
+        made = {
             "index": context["ti"].map_index,
             "job": job.to_json(),
             "task_id": task_id,
@@ -229,6 +238,18 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
             "bytes": sum(item.bytes for item in stored),
             "notes": self._shortfalls(job, exported_at),
         }
+        store.delete("export")
+        return made
+
+    def _written(self, job: ArchiveJob, task_id: str) -> list[StoredObject]:
+        """COMPLETED is not enough: the objects must be there."""
+        stored = list(self.bucket.stored_objects(job.bucket, f"{job.prefix}/{task_id}"))
+        if not stored and self.hook.has_events(job.log_group, job.window):
+            raise ExportError(
+                f"export task {task_id} of {job.log_group} is COMPLETED, but wrote no objects to "
+                f"s3://{job.bucket}/{job.prefix}/{task_id}/ although the group holds events of {job.month}"
+            )
+        return stored
 
     def _exported_at(self, job: ArchiveJob, task: dict[str, Any]) -> int:
         """When AWS began the export, epoch ms, by AWS's clock; the test object's time where it does not say."""
@@ -248,3 +269,12 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
     def on_kill(self) -> None:
         if self._export_task_id:
             self.hook.cancel_export_task(self._export_task_id)
+
+
+def _completed(job: ArchiveJob, task_id: str, task: dict[str, Any] | None) -> dict[str, Any]:
+    if task is None:
+        raise ExportError(f"AWS knows no export task {task_id} any more")
+    if task["status"]["code"] != "COMPLETED":
+        message = task["status"].get("message", "AWS gives no reason")
+        raise ExportError(f"export task {task_id} of {job.log_group} ended {task['status']['code']}: {message}")
+    return task

@@ -56,7 +56,13 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
         made = self._export(context)
         if made.get("reused") or not made["job"]["reconcile"]:
             return self._write(context, None)
+        if reason := self._uncountable(made):
+            return self._write(context, None, f"not compared with a count by Logs Insights: {reason}")
         return super().execute(context)
+
+    def _uncountable(self, made: Mapping[str, Any]) -> str | None:
+        job, exported_at = ArchiveJob.of(made["job"]), from_ms(made["exported_at"])
+        return _uncountable(job, self.hook.log_group(job.log_group), exported_at, exported_at)
 
     def queries(self, context: Context) -> list[LogsQuery]:
         made = self._export(context)
@@ -74,12 +80,13 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
             raise self._without_export(context)
         return made
 
-    def _write(self, context: Context, counted: int | None) -> dict[str, Any]:
+    def _write(self, context: Context, counted: int | None, *more: str) -> dict[str, Any]:
         made = self._export(context)
         job = ArchiveJob.of(made["job"])
         before = self.bucket.read_manifest(job)
         if before is None or not _supersedes(before, made):
-            manifest = archive.build_manifest(job, made, self._verified(context), counted)
+            noted = replace(job, notes=(*job.notes, *more))
+            manifest = archive.build_manifest(noted, made, self._verified(context), counted)
         else:
             manifest = before
         after = manifest
@@ -104,15 +111,20 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
 
     def _without_export(self, context: Context) -> Exception:
         job, ti = ArchiveJob.of(self.job), context["ti"]
-        states = ti.get_task_states(
-            dag_id=ti.dag_id, task_ids=[self.tasks["export"]], run_ids=[ti.run_id], map_index=ti.map_index
-        )
-        if job.skip or "skipped" in str(states):
+        export, state = f"{self.tasks['export']}[{ti.map_index}]", self._state_of_export(ti)
+        happened = {"failed": f"{export} failed", "upstream_failed": f"a task before {export} failed"}.get(state)
+        if not happened and (job.skip or state == "skipped"):
             return AirflowSkipException(job.skip or f"the export of {job.log_group} was skipped; its log says why")
         return PermanentError(
-            f"{job.log_group} {job.month} is not archived: {self.tasks['export']}[{ti.map_index}] failed; its log says "
-            "why. Clear that task once the cause is mended."
+            f"{job.log_group} {job.month} is not archived: {happened or f'{export} returned nothing ({state})'}; its "
+            "log says why. Clear that task once the cause is mended."
         )
+
+    def _state_of_export(self, ti: Any) -> str:
+        task_id = self.tasks["export"]
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id], map_index=ti.map_index)
+        # Airflow names a mapped task with its index: export_0
+        return next((str(state) for task, state in states.get(ti.run_id, {}).items() if task.startswith(task_id)), "")
 
     def _verified(self, context: Context) -> list[Any]:
         """What the tasks that read this log group's objects returned."""
@@ -159,8 +171,9 @@ class RecheckArchiveOperator(ArchiveBucketMixin, LogsQueryOperator):
         if manifest.state == archive.FINAL:
             self.log.info("%s %s is final already", job.log_group, job.month)
             return replace(job, skip=None).to_json()
-        if self.hook.log_group(job.log_group) is None:
-            note = "the log group was deleted before the recheck: late events, if there were any, are lost"
+        exported_at = datetime.fromisoformat(manifest.exported_at)
+        if reason := _uncountable(job, self.hook.log_group(job.log_group), exported_at, self.clock()):
+            note = f"{reason} before the recheck: late events, if there were any, could not be counted any more"
             return replace(job, skip=None, notes=(note,)).to_json()
         return super().execute(context)
 
@@ -171,7 +184,7 @@ class RecheckArchiveOperator(ArchiveBucketMixin, LogsQueryOperator):
         return [_count_query(job, f"toMillis(@ingestionTime) >= {to_ms(cutoff)}")]
 
     def result(self, context: Context, answers: list[Answer]) -> dict[str, Any]:
-        job, late = ArchiveJob.of(self.job), _counted(answers)
+        job, late = replace(ArchiveJob.of(self.job), skip=None), _counted(answers)
         if not late:
             self.log.info("no event of %s arrived after the export of %s", job.month, job.log_group)
             return job.to_json()
@@ -191,8 +204,13 @@ class RecheckArchiveOperator(ArchiveBucketMixin, LogsQueryOperator):
 
 
 def _supersedes(manifest: Manifest, export: Mapping[str, Any]) -> bool:
-    """Whether the manifest speaks of a later export than this one: a task cleared long after must not go back."""
-    return bool(export.get("reused")) or datetime.fromisoformat(manifest.exported_at) > from_ms(export["exported_at"])
+    """Whether the manifest speaks of this export or a later one: a task cleared long after must not go back."""
+    return bool(export.get("reused")) or datetime.fromisoformat(manifest.exported_at) >= from_ms(export["exported_at"])
+
+
+def _uncountable(job: ArchiveJob, group: Mapping[str, Any] | None, exported_at: datetime, now: datetime) -> str | None:
+    created_at = from_ms(group["creationTime"]) if group else None
+    return archive.uncountable(job.window, created_at, (group or {}).get("retentionInDays"), exported_at, now)
 
 
 def _count_query(job: ArchiveJob, arrived: str) -> LogsQuery:

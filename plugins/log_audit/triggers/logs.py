@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
@@ -35,11 +37,17 @@ class ExportTaskTrigger(AwsBaseWaiterTrigger):
 
     async def on_kill(self) -> None:
         async with await self.hook().get_async_conn() as client:
-            await client.cancel_export_task(taskId=self.export_task_id)
+            try:
+                await client.cancel_export_task(taskId=self.export_task_id)
+            except (client.exceptions.InvalidOperationException, client.exceptions.ResourceNotFoundException) as error:
+                self.log.info("export task %s needs no cancelling: %s", self.export_task_id, error)
 
 
 class ExportSlotTrigger(AwsBaseWaiterTrigger):
-    """Waits until no export task is active in the account and region; tells how long that took."""
+    """Waits until no export task is active in the account and region; tells how long that took.
+
+    It looks for the first time after ``waiter_delay``: for a moment AWS may not tell of a task that holds the slot.
+    """
 
     aws_hook_class = LogsHook
 
@@ -60,6 +68,7 @@ class ExportSlotTrigger(AwsBaseWaiterTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         started = time.monotonic()
+        await asyncio.sleep(self.waiter_delay)
         async for event in super().run():
             yield TriggerEvent({**event.payload, "waited": time.monotonic() - started})
 
@@ -86,8 +95,10 @@ class QueriesTrigger(AwsBaseWaiterTrigger):
         self.query_ids = query_ids
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        deadline = time.monotonic() + self.attempts * self.waiter_delay
         for query_id in self.query_ids:
             self.waiter_args = {"queryId": query_id}
+            self.attempts = max(1, round((deadline - time.monotonic()) / self.waiter_delay))  # all share them
             async for event in super().run():
                 if event.payload["status"] != "success":
                     yield event
@@ -96,5 +107,16 @@ class QueriesTrigger(AwsBaseWaiterTrigger):
 
     async def on_kill(self) -> None:
         async with await self.hook().get_async_conn() as client:
+            known = client.exceptions
             for query_id in self.query_ids:
-                await client.stop_query(queryId=query_id)
+                # The one had ended, the other is unknown: both leave the rest to be stopped.
+                with suppress(known.InvalidParameterException, known.ResourceNotFoundException):
+                    await client.stop_query(queryId=query_id)
+
+
+class QuotaPauseTrigger(QueriesTrigger):
+    """Waits ``waiter_delay`` seconds before another query may be started, and stops those that were when killed."""
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(self.waiter_delay)
+        yield TriggerEvent({"status": "success", "query_ids": self.query_ids})

@@ -46,10 +46,16 @@ class Line:
         self.run = Run(month)
         self.export_options = {"poll_seconds": 1, "worker_seconds": 0, **export}
 
-    def plan(self, settle: timedelta = timedelta(hours=12)) -> list[dict[str, Any]]:
+    def plan(self, settle: timedelta = timedelta(hours=12), archived: bool = False) -> list[dict[str, Any]]:
         def make() -> PlanArchiveOperator:
             return PlanArchiveOperator(
-                task_id="plan", archive=self.archive, time_zone=TOKYO, settle=settle, clock=lambda: self.now, **AWS
+                task_id="plan",
+                archive=self.archive,
+                time_zone=TOKYO,
+                settle=settle,
+                archived=archived,
+                clock=lambda: self.now,
+                **AWS,
             )
 
         self.jobs: list[dict[str, Any]] = self.run.execute(make)
@@ -113,7 +119,7 @@ class Line:
 
     def recheck_all(self) -> list[dict[str, Any]]:
         """The whole recheck."""
-        self.plan(settle=timedelta(days=15))
+        self.plan(settle=timedelta(days=15), archived=True)
         for index in range(len(self.jobs)):
             self.export(index, self.recheck(index))
         self.verify()

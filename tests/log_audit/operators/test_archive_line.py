@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import botocore.exceptions
 import pytest
@@ -22,11 +23,13 @@ from log_audit.errors import (
     WindowNotOverError,
 )
 from log_audit.operators.retry import FailFast
+from log_audit.triggers.logs import ExportTaskTrigger
 from log_audit.window import Window, from_ms, iso, last_settled_month, to_ms
 from tests.log_audit.operators.archive_line import BUCKET, MONTH, REGION, TOKYO, WINDOW, Line, at, events
-from tests.support.tasks import Store, revive
+from tests.support.tasks import Store, fire, revive
 
 APP = {"name": "/app"}
+AN_EARLY_HOUR = datetime(2026, 11, 1, 2, 59, tzinfo=UTC)  # October has not settled
 
 
 def retried(error: BaseException) -> bool:
@@ -139,9 +142,10 @@ def test_a_malformed_key_fails_at_once(aws, group, key):
 
 
 def test_without_a_key_the_last_settled_month_is_meant(aws, group):
-    assert Line(APP, month=None).plan()[0]["month"] == "2026-10"
-    early = datetime(2026, 11, 1, 2, 59, tzinfo=UTC)
-    assert Line(APP, month=None, now=early).plan()[0]["month"] == "2026-09"
+    for due, month in ((datetime(2026, 11, 1, 3, tzinfo=UTC), "2026-10"), (AN_EARLY_HOUR, "2026-09")):
+        line = Line(APP, month=None, now=datetime(2027, 11, 1, tzinfo=UTC))  # a year later it is cleared
+        line.run.dag_run.run_after = due
+        assert line.plan()[0]["month"] == month
 
 
 # Log groups that cannot give the whole month
@@ -249,6 +253,63 @@ def test_waiting_for_the_slot_ends_after_the_set_time(aws, aws_client, group, de
     ) as e:
         line.export()
     assert not retried(e.value)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_slot_that_is_taken_though_no_export_shows_is_asked_for_once_a_poll(aws, aws_client, group, deferrable):
+    aws.fault("logs.CreateExportTask", error="LimitExceededException", times=3)
+    line = Line(APP, deferrable=deferrable)
+    line.plan()
+    line.export()
+    begun = [call["time"] for call in aws.calls("logs.CreateExportTask")]
+    assert len(begun) == 4
+    assert all(later - earlier >= 0.9 for earlier, later in pairwise(begun))
+    assert not any("nextToken" in call["parameters"] for call in aws.calls("logs.DescribeExportTasks"))
+    assert line.run.stores["export", 0] == {}
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_slot_that_is_taken_though_no_export_shows_is_given_up_after_the_set_time(aws, group, deferrable):
+    aws.fault("logs.CreateExportTask", error="LimitExceededException", times=1000)
+    line = Line(APP, slot_timeout=timedelta(seconds=2.5), deferrable=deferrable)
+    line.plan()
+    with pytest.raises(SlotTimeoutError, match=r"gave up after 0:00:02.500000 .* active now: none at this moment"):
+        line.export()
+    assert 2 <= len(aws.calls("logs.CreateExportTask")) <= 4  # not hundreds
+    assert line.run.stores["export", 0] == {}
+
+
+def test_a_fault_while_waiting_for_the_slot_is_passing_and_the_time_waited_is_kept(aws, group):
+    aws.fault("logs.CreateExportTask", error="LimitExceededException")
+    line = Line(APP)
+    line.plan()
+    with pytest.raises(TaskDeferred):
+        line.export_task(line.jobs[0]).execute(line.run.context("export", 0))
+    message = "waiting for the export slot failed: An error occurred (ServiceUnavailableException)"
+    for waited in (100, 200):
+        event = {"status": "error", "message": message, "waited": 100}
+        with pytest.raises(ExportError, match="ServiceUnavailableException") as raised:
+            line.export_task(line.jobs[0]).slot_free(line.run.context("export", 0), event)
+        assert retried(raised.value)
+        assert line.run.stores["export", 0] == {"slot_waited": pytest.approx(waited, abs=1)}
+    event = {"status": "error", "message": "Waiter error: max attempts reached", "waited": 26 * 3600 - 202}
+    with pytest.raises(SlotTimeoutError, match="gave up after 1 day, 2:00:00"):
+        line.export_task(line.jobs[0]).slot_free(line.run.context("export", 0), event)
+    line.export()
+    assert line.run.stores["export", 0] == {}
+
+
+def test_a_fault_that_the_trigger_meets_is_passing(aws, group):
+    aws.fault("logs.CreateExportTask", error="LimitExceededException")
+    line = Line(APP)
+    line.plan()
+    with pytest.raises(TaskDeferred) as deferred:
+        line.export_task(line.jobs[0]).execute(line.run.context("export", 0))
+    aws.fault("logs.DescribeExportTasks", error="ServiceUnavailableException", status=400, times=10)
+    event = asyncio.run(fire(deferred.value.trigger))
+    aws.clear_faults()
+    with pytest.raises(ExportError, match="could not see whether the export slot is free"):
+        line.export_task(line.jobs[0]).slot_free(line.run.context("export", 0), event)
 
 
 # Exports that end badly, and workers that die
@@ -369,6 +430,32 @@ def test_killed_in_the_worker_the_aws_task_is_cancelled(aws, aws_client, group):
     task.on_kill()  # a second signal finds the task ended, which is no error
 
 
+@pytest.mark.parametrize("ended", ["ended", "unknown"])
+def test_killed_while_deferred_an_export_that_has_ended_is_left_as_it_is(aws, aws_client, group, ended):
+    task_id = "unknown"
+    if ended == "ended":
+        Line(APP).all()
+        task_id = exports(aws, aws_client)[0]["taskId"]
+    trigger = ExportTaskTrigger(
+        export_task_id=task_id, waiter_delay=1, waiter_max_attempts=1, aws_conn_id="aws_default", region_name=REGION
+    )
+    asyncio.run(revive(trigger).on_kill())
+    assert len(aws.calls("logs.CancelExportTask")) == 1
+
+
+@pytest.mark.parametrize("action", ["s3.ListObjectsV2", "logs.FilterLogEvents", "logs.DescribeLogGroups"])
+def test_a_fault_after_the_export_does_not_make_a_second_one(aws, aws_client, group, action):
+    line = Line(APP)
+    line.plan()
+    aws.fault(action, error="OperationAborted")
+    with pytest.raises(botocore.exceptions.ClientError) as raised:
+        line.export()
+    assert retried(raised.value)
+    line.export()
+    assert len(exports(aws, aws_client)) == 1
+    assert line.run.stores["export", 0] == {}
+
+
 # COMPLETED is not enough
 
 
@@ -412,6 +499,19 @@ def test_events_that_insights_counts_and_the_archive_lacks_are_an_error(aws, gro
         line.manifest()
 
 
+def test_a_month_that_retention_has_removed_before_its_export_is_not_counted_by_insights(aws, aws_client, group):
+    line = Line({**APP, "reconcile": True}, month="2026-08")
+    line.plan()
+    aws_client("logs").put_retention_policy(logGroupName=group, retentionInDays=7)
+    line.export()
+    line.verify()
+    summary = line.manifest()
+    said = "not compared with a count by Logs Insights: the log group's retention of 7 days had removed the whole month"
+    assert (summary["reconciliation"], summary["complete"]) == (None, False)
+    assert said in summary["notes"]
+    assert aws.calls("logs.StartQuery") == []
+
+
 def test_an_object_that_is_damaged_is_an_error(aws, group, s3):
     aws.put_events(group, "s", events("a"), region=REGION)
     line = Line(APP)
@@ -429,6 +529,9 @@ def test_a_manifest_waits_for_what_failed_before_it(aws, group):
     line.plan()
     line.run.states["export", 0] = "failed"
     with pytest.raises(PermanentError, match=r"/app 2026-10 is not archived: export\[0\] failed"):
+        line.manifest()
+    line.run.states["export", 0] = "upstream_failed"
+    with pytest.raises(PermanentError, match=r"is not archived: a task before export\[0\] failed"):
         line.manifest()
     line.export()
     line.verify()
@@ -558,6 +661,71 @@ def test_a_group_deleted_before_the_recheck_is_said_in_the_manifest(aws, aws_cli
     assert summary["events"] == 1
 
 
+def test_a_group_created_again_before_the_recheck_is_said_in_the_manifest(aws, aws_client, group, s3):
+    aws.put_events(group, "s", events("a"), region=REGION)
+    Line(APP).all()
+    set_exported_at(s3, EXPORTED)
+    aws_client("logs").delete_log_group(logGroupName=group)
+    aws.create_log_group(group, region=REGION, creation_time_ms=to_ms(datetime(2026, 11, 5, tzinfo=UTC)))
+    [summary] = Line(APP).recheck_all()
+    assert summary["state"] == "final"
+    assert "was deleted, and created again at 2026-11-05T00:00:00.000Z before the recheck" in summary["notes"][0]
+    assert aws.calls("logs.StartQuery") == []
+
+
+def test_a_group_behind_a_prefix_that_was_deleted_before_the_recheck_is_said_in_its_manifest(
+    aws, aws_client, group, s3
+):
+    aws.create_log_group("/aws/kept", region=REGION, creation_time_ms=at(1) - 1)
+    Line(APP, {"name_prefix": "/aws/"}).all()
+    set_exported_at(s3, EXPORTED)
+    aws_client("logs").delete_log_group(logGroupName=group)
+    behind = Line({"name_prefix": "/app"}, {"name_prefix": "/aws/"})
+    assert [job["log_group"] for job in behind.plan()] == ["/app*", "/aws/kept"]
+    assert {job["log_group"] for job in behind.plan(archived=True)} == {"/app*", "/aws/kept", "/app"}
+    line = Line({"name_prefix": "/aws/"})
+    summaries = {summary["log_group"]: summary for summary in line.recheck_all()}
+    assert {name: summary["state"] for name, summary in summaries.items()} == {"/app": "final", "/aws/kept": "final"}
+    assert "deleted before the recheck" in summaries["/app"]["notes"][0]
+
+
+def test_late_events_that_retention_has_removed_cannot_be_counted(aws, aws_client, group, s3):
+    aws.put_events(group, "s", events("a"), region=REGION)
+    Line(APP).all()
+    set_exported_at(s3, EXPORTED)
+    aws_client("logs").put_retention_policy(logGroupName=group, retentionInDays=14)
+    [summary] = Line(APP, now=WINDOW.end + timedelta(days=15)).recheck_all()
+    assert summary["state"] == "final"
+    assert "retention of 14 days had removed the whole month before the recheck: late events" in summary["notes"][0]
+    assert aws.calls("logs.StartQuery") == []
+
+
+def test_a_recheck_that_is_cleared_does_not_export_a_final_archive_again(aws, aws_client, group, s3):
+    aws.put_events(group, "s", events("a"), region=REGION)
+    Line(APP).all()
+    set_exported_at(s3, EXPORTED)
+    late = to_ms(datetime(2026, 11, 5, tzinfo=UTC))
+    aws.put_events(group, "s", events("late", day=31, ingestionTime=late), region=REGION)
+    line = Line(APP)
+    line.recheck_all()
+    job = line.run.xcoms["late_events", 0, "return_value"]
+    assert job["again"]
+    assert line.export(0, job)["reused"]
+    assert len(exports(aws, aws_client)) == 2
+
+
+def test_the_monthly_manifest_task_cleared_after_the_recheck_leaves_the_archive_final(aws, aws_client, group, s3):
+    aws.put_events(group, "s", events("a"), region=REGION)
+    first = Line(APP)
+    first.all()
+    set_exported_at(s3, iso(from_ms(first.run.xcoms["export", 0, "return_value"]["exported_at"])))
+    aws_client("logs").delete_log_group(logGroupName=group)
+    Line(APP).recheck_all()
+    summary = first.manifest()
+    assert summary["state"] == "final"
+    assert "deleted before the recheck" in summary["notes"][0]
+
+
 def test_a_manifest_task_cleared_after_a_later_export_does_not_go_back(aws, group, s3):
     aws.put_events(group, "s", events("a"), region=REGION)
     first = Line(APP)
@@ -590,6 +758,40 @@ def test_a_bucket_that_cannot_be_written_says_what_to_change(aws, group, s3, bre
     with pytest.raises(AccessError, match=says) as raised:
         line.export()
     assert not retried(raised.value)
+
+
+def test_the_bucket_policy_that_is_missing_is_written_out(aws, group, s3):
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    line = Line(APP)
+    line.plan()
+    with pytest.raises(AccessError, match="kms:GenerateDataKey and kms:Decrypt") as raised:
+        line.export()
+    statements = str(raised.value).partition("this: ")[2].partition(". And if")[0]
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=f'{{"Version": "2012-10-17", "Statement": {statements}}}')
+    line.export()
+
+
+@pytest.mark.parametrize(
+    ("action", "needed"),
+    [("s3.HeadBucket", "s3:ListBucket on it"), ("s3.GetBucketLocation", "s3:GetBucketLocation on it")],
+)
+def test_a_bucket_that_the_role_cannot_look_at_names_the_permission(aws, group, s3, action, needed):
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    line = Line(APP)
+    line.plan()
+    aws.fault(action, error="AccessDenied", status=403)
+    with pytest.raises(AccessError, match=f"allow this role {needed}"):
+        line.export()
+
+
+def test_a_manifest_that_the_role_may_not_read_names_the_permissions(aws, group):
+    line = Line(APP)
+    line.plan()
+    aws.fault("s3.GetObject", error="AccessDenied", status=403)
+    with pytest.raises(AccessError, match=r"allow this role s3:GetObject on .* and s3:ListBucket on") as raised:
+        line.export()
+    assert not retried(raised.value)
+    assert aws.calls("logs.CreateExportTask") == []
 
 
 def test_a_bucket_in_another_region_says_so(aws, aws_client, group, s3):

@@ -6,14 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import botocore.exceptions
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import TaskDeferred
 
-from log_audit.errors import AccessError, AlertError, LogAuditError, QueryFileError
+from log_audit.defaults import DEFAULT_ARGS
+from log_audit.errors import AccessError, AlertError, LogAuditError, PermanentError, QueryFileError
+from log_audit.hooks.logs import LogsHook
+from log_audit.operators import queries
+from log_audit.operators.checks import LogsInsightsOperator
 from log_audit.operators.retry import FailFast
+from log_audit.settings import load_settings
+from log_audit.tasks import INSIGHTS_CHECKS, look_and_alert
 from log_audit.window import to_ms
-from tests.support.check_runs import REGION, WATCHES
-from tests.support.tasks import revive
+from tests.support.check_runs import REGION, WATCHES, CheckRun
+from tests.support.tasks import Run, fire, revive
 
 NOON = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # the interval's end
 MINUTE = timedelta(minutes=1)
@@ -138,7 +145,24 @@ def test_a_failed_check_alone_catches_up(checks, aws, arrives):
     assert run.findings()["total"] == 1
 
 
+@pytest.mark.parametrize(("scope", "length"), [("regular", 5 * MINUTE), ("late", timedelta(days=1))])
+def test_a_run_by_hand_without_an_interval_looks_at_as_long_a_one(checks, scope, length):
+    run = CheckRun(checks, Run(run_type="manual", asset_stores=checks.stores), scope)
+    [planned] = run.plan()
+    assert planned["look"]["end"] - planned["look"]["start"] == length // timedelta(milliseconds=1)
+
+
 # Late events
+
+
+def test_the_sweep_leaves_out_a_check_whose_own_look_back_reaches_as_far(checks, aws, arrives):
+    header = "# title: Far\n# severity: low\n# log_group_sets: [app]\n# look_back_minutes: 2880\n"
+    checks.write("far", f"{header}filter @message like /FAR/")
+    arrives(5 * MINUTE, "FAR", late=timedelta(days=2))
+    assert checks.run(NOON).findings("far")["total"] == 1
+    sweep = checks.run(NOON + timedelta(hours=3), scope="late", minutes=24 * 60)
+    assert [planned["look"]["query"] for planned in sweep.run.xcoms["plan", -1, "return_value"]] == ["errors"]
+    assert sweep.failed == {}
 
 
 def test_an_event_forty_minutes_late_is_alerted_once_by_the_sweep(checks, aws, arrives):
@@ -206,16 +230,72 @@ def test_more_than_fifty_log_groups_are_several_queries_and_one_result(checks, a
     assert len(told(aws)) == 1
 
 
+@pytest.fixture
+def many(checks, aws):
+    """A check on 61 log groups, the first of which does not exist yet, alone in its folder: two queries."""
+    names = [f"/many/{n}" for n in range(61)]
+    for name in names[1:]:
+        aws.create_log_group(name, region=REGION, creation_time_ms=to_ms(NOON - timedelta(days=1)))
+    (checks.folder / "errors.insights").unlink()
+    checks.write(
+        "many", f"# title: Many\n# severity: low\n# log_groups: {json.dumps(names)}\nfilter @message like /ERROR/"
+    )
+    run = checks.start(NOON)
+    run.plan()
+    return run
+
+
+def deferred_by(run, **options):
+    """The deferral of the first look, and its context."""
+    run.look_options = options
+    [keywords] = run.run.xcoms["plan", -1, "return_value"]
+    context = run.run.context("look", 0)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.look_task(keywords).execute(context)
+    return deferred.value, context, run.look_task(keywords)
+
+
+def statuses(aws_client):
+    return [query["status"] for query in aws_client("logs").describe_queries()["queries"]]
+
+
+def test_a_log_group_that_comes_while_queries_are_started_shifts_no_portion(many, aws, arrives):
+    arrives(5 * MINUTE, group="/many/50")
+    aws.configure(query_concurrency=1, query_running_seconds=2)
+    _, context, resumed = deferred_by(many)
+    aws.create_log_group("/many/0", region=REGION, creation_time_ms=to_ms(NOON - timedelta(days=1)))
+    aws.configure(query_concurrency=100, query_running_seconds=0)
+    findings = resumed.quota_pause_over(context)
+    assert (findings["total"], findings["missing"]) == (1, ["/many/0"])
+
+
+def test_log_groups_that_can_hold_nothing_of_the_scan_are_not_asked(checks, aws, arrives):
+    then = timedelta(days=3)
+    aws.create_log_group("/young", region=REGION, creation_time_ms=to_ms(NOON))
+    aws.create_log_group("/expired", region=REGION, creation_time_ms=to_ms(NOON - 2 * then), retention_days=1)
+    checks.write(
+        "errors", "# title: E\n# severity: low\n# log_groups: [/app, /young, /expired]\nfilter @message like /ERROR/"
+    )
+    arrives(then + 5 * MINUTE)
+    run = checks.run(NOON - then)
+    assert run.failed == {}
+    assert (run.findings()["total"], run.findings()["missing"]) == (1, [])
+    assert [call["parameters"]["logGroupNames"] for call in aws.calls("logs.StartQuery")] == [["/app"]]
+
+
 # What AWS answers
 
 
-@pytest.mark.parametrize("status", ["Failed", "Timeout", "Cancelled"])
-def test_a_query_that_ends_badly_is_an_error_and_the_retry_asks_again(checks, aws, arrives, status):
+@pytest.mark.parametrize("worker_seconds", [20, 0])
+@pytest.mark.parametrize("status", ["Failed", "Timeout", "Cancelled", "Unknown"])
+def test_a_query_that_ends_badly_is_an_error_and_the_retry_asks_again(checks, aws, arrives, status, worker_seconds):
     arrives(5 * MINUTE)
-    aws.configure(query_outcome=status)
+    aws.configure(query_outcome=status, query_running_seconds=0.5)
     run = checks.start(NOON)
     run.plan()
+    run.look_options = {"worker_seconds": worker_seconds}
     run.look()
+    assert run.run.deferrals == ([] if worker_seconds else ["QueriesTrigger"])
     assert isinstance(run.failed["errors"], LogAuditError)
     assert f"ended {status}" in str(run.failed["errors"])
     assert retried(run.failed["errors"])
@@ -268,18 +348,144 @@ def test_a_missing_log_group_is_told_once_even_without_findings(checks, aws):
 
 def test_over_quota_the_query_waits_and_goes_on(checks, aws, aws_client, arrives):
     arrives(5 * MINUTE)
-    aws.configure(query_concurrency=1, query_running_seconds=3)
-    start = int((NOON - MINUTE).timestamp())
-    aws_client("logs").start_query(logGroupName="/app", startTime=start, endTime=start, queryString="limit 1")
+    occupy(aws, aws_client, 3)
     run = checks.start(NOON)
     [keywords] = run.plan()
     with pytest.raises(TaskDeferred) as deferred:
         run.look_task(keywords).execute(run.run.context("look", 0))
-    assert type(deferred.value.trigger).__name__ == "TimeDeltaTrigger"
+    assert type(deferred.value.trigger).__name__ == "QuotaPauseTrigger"
     assert deferred.value.method_name == "quota_pause_over"
     aws.configure(query_concurrency=100, query_running_seconds=0)
     resumed = run.look_task(keywords).quota_pause_over(run.run.context("look", 0))
     assert resumed["total"] == 1
+
+
+def occupy(aws, aws_client, seconds):
+    """Somebody else's query takes the only place for so long."""
+    aws.configure(query_concurrency=1, query_running_seconds=seconds)
+    start = int((NOON - MINUTE).timestamp())
+    aws_client("logs").start_query(logGroupName="/app", startTime=start, endTime=start, queryString="limit 1")
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_wait_for_the_quota_has_an_end_and_the_next_try_a_limit_of_its_own(
+    checks, aws, aws_client, arrives, monkeypatch, deferrable
+):
+    monkeypatch.setattr(queries, "QUOTA_PAUSE", 0.2)
+    arrives(5 * MINUTE)
+    occupy(aws, aws_client, 60)
+    run = checks.start(NOON)
+    run.plan()
+    run.look_options = {"time_limit": timedelta(seconds=2), "deferrable": deferrable}
+    run.look()
+    assert "could not be started, or did not end, within 0:00:02" in str(run.failed["errors"])
+    occupied = aws_client("logs").describe_queries()["queries"][0]["queryId"]
+    monkeypatch.setattr(queries, "QUOTA_PAUSE", 0.8)
+    before = len(aws.calls("logs.StartQuery"))
+
+    def freed(*_):
+        if len(aws.calls("logs.StartQuery")) == before + 1:
+            aws_client("logs").stop_query(queryId=occupied)
+            aws.configure(query_running_seconds=0)
+
+    pause = queries.LogsQueryOperator._pause
+    monkeypatch.setattr(queries.LogsQueryOperator, "_pause", lambda self: (freed(), pause(self)))
+    run.look()  # meets the full quota once more, and goes on
+    assert run.findings()["total"] == 1
+
+
+def test_a_check_that_lasts_too_long_is_stopped_and_holds_up_no_alert(checks, aws, aws_client, arrives):
+    checks.write("slow", "# title: Slow\n# severity: low\n# log_group_sets: [app]\nfilter @message like /ERROR/")
+    arrives(5 * MINUTE)
+    run = checks.start(NOON)
+    run.plan()
+    run.look(only="errors")
+    aws.configure(query_running_seconds=60)
+    run.look_options = {"worker_seconds": 0, "time_limit": timedelta(seconds=1)}
+    run.look(only="slow")
+    run.alert()
+    assert isinstance(run.failed["slow"], PermanentError)
+    assert not retried(run.failed["slow"])  # the next run catches up
+    assert statuses(aws_client)[0] == "Cancelled"
+    assert ["Errors of the app" in text for text in told(aws)] == [True]
+    aws.configure(query_running_seconds=0)
+    assert checks.run(NOON + 5 * MINUTE).findings("slow")["total"] == 1
+
+
+def test_a_dag_says_how_long_its_looks_may_take_and_how_often_they_are_tried(checks):
+    with DAG("d", schedule=None, default_args=DEFAULT_ARGS) as dag:
+        look_and_alert(load_settings(), INSIGHTS_CHECKS, "regular", look_limit=4 * MINUTE, look_retries=1)
+    look = dag.get_task("look")
+    assert (look.partial_kwargs["time_limit"], look.retries) == (4 * MINUTE, 1)
+
+
+def test_a_fault_while_the_rows_are_read_costs_no_second_scan(checks, aws, arrives, monkeypatch):
+    arrives(5 * MINUTE)
+    read = LogsHook.query_results
+
+    def expires(hook, query_id):
+        aws.fault("logs.GetQueryResults", error="ExpiredTokenException")
+        return read(hook, query_id)
+
+    run = checks.start(NOON)
+    run.plan()
+    with monkeypatch.context() as patched:
+        patched.setattr(LogsHook, "query_results", expires)
+        run.look()
+    assert "ExpiredTokenException" in str(run.failed["errors"])
+    run.look()
+    assert run.findings()["total"] == 1
+    assert len(aws.calls("logs.StartQuery")) == 1
+
+
+def test_a_result_that_only_a_person_can_mend_is_asked_anew_when_cleared(checks, aws, arrives, monkeypatch):
+    def refuses(*_):
+        raise PermanentError("mend it")
+
+    run = checks.start(NOON)
+    run.plan()
+    with monkeypatch.context() as patched:
+        patched.setattr(LogsInsightsOperator, "result", refuses)
+        run.look()
+    arrives(5 * MINUTE)
+    run.look()
+    assert run.findings()["total"] == 1
+
+
+def test_a_fault_that_ends_the_wait_leaves_the_query_running_for_the_next_try(checks, aws, aws_client, arrives):
+    arrives(5 * MINUTE)
+    aws.configure(query_running_seconds=4)
+    run = checks.start(NOON)
+    run.plan()
+    deferral, context, resumed = deferred_by(run, worker_seconds=0)
+    aws.fault("logs.GetQueryResults", error="ExpiredTokenException")
+    event = asyncio.run(fire(deferral.trigger))
+    assert event["status"] == "error"
+    with pytest.raises(LogAuditError, match="broke off; the next try goes on") as raised:
+        resumed.queries_ended(context, event)
+    assert retried(raised.value)
+    assert statuses(aws_client) == ["Running"]
+    run.look()
+    assert run.findings()["total"] == 1
+    assert len(aws.calls("logs.StartQuery")) == 1
+
+
+def test_a_kill_passes_over_queries_that_have_ended_or_are_unknown(many, aws, aws_client):
+    aws.configure(query_running_seconds=60)
+    deferral, *_ = deferred_by(many, worker_seconds=0)
+    trigger = revive(deferral.trigger)
+    aws_client("logs").stop_query(queryId=trigger.query_ids[0])
+    trigger.query_ids.insert(0, "unknown")
+    asyncio.run(trigger.on_kill())
+    assert statuses(aws_client) == ["Cancelled", "Cancelled"]
+
+
+def test_a_kill_while_the_quota_is_waited_for_stops_what_was_started(many, aws, aws_client):
+    aws.configure(query_running_seconds=60, query_concurrency=1)
+    deferral, *_ = deferred_by(many)
+    assert deferral.method_name == "quota_pause_over"
+    asyncio.run(revive(deferral.trigger).on_kill())
+    assert statuses(aws_client) == ["Cancelled"]
 
 
 def test_a_killed_task_stops_its_queries(checks, aws, aws_client):
@@ -291,12 +497,9 @@ def test_a_killed_task_stops_its_queries(checks, aws, aws_client):
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(run.run.context("look", 0))
 
-    def statuses():
-        return [query["status"] for query in aws_client("logs").describe_queries()["queries"]]
-
-    assert statuses() != ["Cancelled"]
+    assert statuses(aws_client) != ["Cancelled"]
     asyncio.run(revive(deferred.value.trigger).on_kill())
-    assert statuses() == ["Cancelled"]
+    assert statuses(aws_client) == ["Cancelled"]
     task.on_kill()  # a second signal finds them ended, which is no error
 
 
