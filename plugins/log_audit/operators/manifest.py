@@ -54,7 +54,11 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         made = self._export(context)
-        if made.get("reused") or not made["job"]["reconcile"]:
+        job = ArchiveJob.of(made["job"])
+        before = self.bucket.read_manifest(job)
+        if before is None and made.get("reused"):
+            raise VerificationError(f"s3://{job.bucket}/{job.manifest_key} has gone; clear {self.tasks['export']} too")
+        if not job.reconcile or (before is not None and _supersedes(before, made)):
             return self._write(context, None)
         if reason := self._uncountable(made):
             return self._write(context, None, f"not compared with a count by Logs Insights: {reason}")

@@ -596,6 +596,25 @@ def set_exported_at(s3, text, state="provisional"):
 EXPORTED = "2026-11-01T04:00:00.000Z"  # the 1st at 13:00 in Japan
 
 
+def test_a_manifest_that_goes_while_it_is_reused_says_what_to_clear(aws, group, s3):
+    aws.put_events(group, "s", events("a"), region=REGION)
+    Line(APP).all()
+    line = Line(APP)
+    line.plan()
+    assert line.export()["reused"]
+    s3.delete_object(Bucket=BUCKET, Key="2026/10/logs/app/manifest.json")
+    with pytest.raises(VerificationError, match="has gone; clear export too"):
+        line.manifest()
+
+
+def test_a_reconciled_manifest_that_stands_is_not_counted_again(aws, group):
+    aws.put_events(group, "s", events("a"), region=REGION)
+    line = Line({**APP, "reconcile": True})
+    line.all()
+    line.manifest()
+    assert len(aws.calls("logs.StartQuery")) == 1
+
+
 def test_another_log_groups_manifest_is_not_taken_for_ones_own(aws, group):
     aws.create_log_group("app", region=REGION, creation_time_ms=at(1) - 1)
     Line({"name": "/app"}).all()
