@@ -90,7 +90,7 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
         before = self.bucket.read_manifest(job)
         if before is None or not _supersedes(before, made):
             noted = replace(job, notes=(*job.notes, *more))
-            manifest = archive.build_manifest(noted, made, self._verified(context), counted)
+            manifest = archive.build_manifest(noted, made, self._verified(context, made), counted)
         else:
             manifest = before
         after = manifest
@@ -130,11 +130,16 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
         # Airflow names a mapped task with its index: export_0
         return next((str(state) for task, state in states.get(ti.run_id, {}).items() if task.startswith(task_id)), "")
 
-    def _verified(self, context: Context) -> list[Any]:
+    def _verified(self, context: Context, made: Mapping[str, Any]) -> list[Any]:
         """What the tasks that read this log group's objects returned."""
         ti = context["ti"]
         chunks = ti.xcom_pull(task_ids=self.tasks["objects"]) or []
         mine = [number for number, chunk in enumerate(chunks) if chunk["index"] == ti.map_index]
+        if {chunks[number]["task_id"] for number in mine} != ({made["task_id"]} if made["objects"] else set()):
+            raise PermanentError(
+                f"{self.tasks['objects']} has not run since this export, so nobody has read what it wrote: clear "
+                f"{self.tasks['objects']} with the tasks downstream of it"
+            )
         results = [ti.xcom_pull(task_ids=self.tasks["verify"], map_indexes=number) for number in mine]
         failed = [f"{self.tasks['verify']}[{n}]" for n, result in zip(mine, results, strict=True) if result is None]
         if failed:

@@ -596,6 +596,19 @@ def set_exported_at(s3, text, state="provisional"):
 EXPORTED = "2026-11-01T04:00:00.000Z"  # the 1st at 13:00 in Japan
 
 
+def test_an_export_made_since_the_objects_were_listed_says_what_to_clear(aws, group, s3):
+    """Clearing only the failed tasks of a run leaves the list of objects as it was."""
+    aws.put_events(group, "s", events("a"), region=REGION)
+    line = Line(APP)
+    line.plan()
+    line.verify()
+    line.export()
+    with pytest.raises(PermanentError, match=r"objects has not run since this export, .* clear objects with the tasks"):
+        line.manifest()
+    line.verify()
+    assert line.manifest()["events"] == 1
+
+
 def test_a_manifest_that_goes_while_it_is_reused_says_what_to_clear(aws, group, s3):
     aws.put_events(group, "s", events("a"), region=REGION)
     Line(APP).all()
