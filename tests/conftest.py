@@ -6,11 +6,16 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from hypothesis import settings
 
 from local_aws.control import Control
 from local_aws.server import LocalAws
 
 REGION = "ap-northeast-1"
+
+# A busy machine is no fault of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
