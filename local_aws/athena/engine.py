@@ -90,7 +90,7 @@ class Select:
         rewrite.rewrite(self.tree)
         made = ", ".join(f"_c{number}" for number in range(len(columns)))
         connection.execute(f"CREATE TEMP TABLE _result({made}) AS {self.tree.sql('duckdb')}")
-        return Result(columns, connection.execute(f"SELECT {rewrite.shown(shapes)} FROM _result").fetchall())  # noqa: S608
+        return Result(columns, connection.execute(f"SELECT {rewrite.shown(shapes)} FROM _result").fetchall())  # noqa: S608 - ours
 
     def _tables(self) -> dict[int, Table]:
         common = {cte.alias.lower() for cte in self.tree.find_all(exp.CTE)}

@@ -192,7 +192,7 @@ class Function:
 def _read(text: str, aggregate: bool = False, window: bool = False) -> list[Function]:
     found = []
     for line in text.replace("\\\n", "").strip().splitlines():
-        name, kinds, gives, body = LINE.fullmatch(line).groups()  # type: ignore[union-attr]
+        name, kinds, gives, body = LINE.fullmatch(line).groups()  # type: ignore[union-attr]  # our own table
         named = tuple(kinds.split(", ")) if kinds else ()
         found.append(Function(name, named, gives, body or "", aggregate, window))
     return found

@@ -13,6 +13,7 @@ from airflow.sdk import AsyncCallback, DeadlineAlert  # type: ignore[attr-define
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
 from log_audit.alerts import run_failed_message, run_overdue_message
+from log_audit.links.airflow import run_url
 from log_audit.redaction import Redactor
 from log_audit.settings import load_settings
 
@@ -88,13 +89,6 @@ def _send(message: Any, key: str) -> None:
             hook.post(channel, message, key)
         except Exception as error:  # one channel's refusal must not keep the others from hearing
             log.error("%s could not be told in %s: %s", key, channel, error)
-
-
-def run_url(dag_id: str, run_id: str) -> str:
-    """The run in Airflow's UI."""
-    from airflow.sdk import conf
-
-    return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/dags/{dag_id}/runs/{run_id}"
 
 
 def _name_of(run: Any, run_id: str) -> str:

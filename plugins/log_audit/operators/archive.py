@@ -21,6 +21,7 @@ from log_audit.export_object import count_events
 from log_audit.hooks.logs import LogsHook
 from log_audit.hooks.s3 import ArchiveHook
 from log_audit.operators.logs import ArchiveBucketMixin
+from log_audit.operators.xcoms import all_returned
 from log_audit.settings import Archive, LogGroups
 from log_audit.window import Window, from_ms, iso, last_settled_month, utc_now
 
@@ -160,7 +161,7 @@ class ListExportOperator(AwsBaseOperator[ArchiveHook]):
         self.export_task_id = export_task_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        exports = [made for made in _pull_all(context, self.export_task_id) if not made.get("reused")]
+        exports = [made for made in all_returned(context, self.export_task_id) if not made.get("reused")]
         limits = archive.chunk_limits([(made["objects"], made["bytes"]) for made in exports])
         return [chunk.to_json() for made in exports for chunk in self._chunks(made, *limits)]
 
@@ -201,11 +202,3 @@ class VerifyExportOperator(AwsBaseOperator[ArchiveHook]):
             )
         self.log.info("%d objects hold %d events, %d ambiguous lines", len(objects), total.events, total.ambiguous)
         return {"count": asdict(total), "objects": objects}
-
-
-def _pull_all(context: Context, task_id: str) -> list[Any]:
-    """What every instance of a mapped task returned; one value alone comes without its list."""
-    values = context["ti"].xcom_pull(task_ids=task_id)
-    if values is None:
-        return []
-    return [values] if isinstance(values, dict) else [value for value in values if value is not None]

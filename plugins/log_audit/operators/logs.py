@@ -40,6 +40,17 @@ class ArchiveBucketMixin:
     def bucket(self) -> ArchiveHook:
         return ArchiveHook(**self._hook_parameters)
 
+    def link_archive(self: Any, context: Context, job: ArchiveJob) -> None:
+        """Store what the link to the month in S3 needs."""
+        ArchivePrefixLink.persist(
+            context=context,
+            operator=self,
+            region_name=self.hook.conn_region_name,
+            aws_partition=self.hook.conn_partition,
+            bucket=job.bucket,
+            prefix=job.prefix,
+        )
+
 
 class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]):
     """Export one window of a log group to S3, unless the archive holds it already.
@@ -80,14 +91,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         job = ArchiveJob.of(self.job)
         if job.skip:
             raise AirflowSkipException(job.skip)
-        ArchivePrefixLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            bucket=job.bucket,
-            prefix=job.prefix,
-        )
+        self.link_archive(context, job)
         if self._is_archived(job):
             return {"reused": True, "index": context["ti"].map_index, "job": job.to_json()}
         store = context["task_state_store"]

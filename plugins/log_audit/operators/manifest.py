@@ -99,14 +99,7 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
             after = replace(manifest, state=archive.FINAL, notes=notes, complete=not notes)
         if after != before:
             self.bucket.write_manifest(after, job.manifest_key)
-        ArchivePrefixLink.persist(
-            context=context,
-            operator=self,
-            region_name=self.hook.conn_region_name,
-            aws_partition=self.hook.conn_partition,
-            bucket=job.bucket,
-            prefix=job.prefix,
-        )
+        self.link_archive(context, job)
         self.log.info("%s %s: %d events in %d objects, %s", job.log_group, job.month, after.events,
                       len(after.objects), after.state)  # fmt: skip
         for outlet in self.outlets:

@@ -9,11 +9,12 @@ from airflow.sdk import Asset, BaseOperator
 from slack_sdk.errors import SlackClientError
 
 from log_audit.alerts import Message, Surroundings, finding_message
-from log_audit.callbacks import run_url
 from log_audit.checks import Scope
 from log_audit.errors import AccessError, AlertError, ThreadGoneError
 from log_audit.findings import Findings
+from log_audit.links.airflow import run_url
 from log_audit.operators.checks import is_scheduled
+from log_audit.operators.xcoms import all_returned
 from log_audit.settings import Settings
 from log_audit.watch import Say, Watch, outbox_key, settled, watch_key, what_to_say
 
@@ -52,7 +53,7 @@ class AlertOperator(BaseOperator):
         self.scope = scope
 
     def execute(self, context: Context) -> dict[str, int]:
-        looked = [Findings.of(value) for value in _all(context["ti"].xcom_pull(task_ids=self.look_task_id))]
+        looked = [Findings.of(value) for value in all_returned(context, self.look_task_id)]
         scheduled = is_scheduled(context)
         if not scheduled and not context["params"].get("alert"):
             self.log.info("no alerts: the run was made by hand or by a backfill, and its parameter 'alert' is off")
@@ -137,13 +138,6 @@ class AlertOperator(BaseOperator):
         event: Any = context["outlet_events"][self.watches]
         event.extra = {"scope": self.scope, "looks": [findings.summary() for findings in looked]}
         return {"looked": len(looked), "alerted": alerted, "findings": sum(findings.total for findings in looked)}
-
-
-def _all(values: Any) -> list[Any]:
-    """What every instance of a mapped task returned; one value alone comes without its list."""
-    if values is None:
-        return []
-    return [values] if isinstance(values, dict) else [value for value in values if value is not None]
 
 
 def _worst(failures: list[Exception]) -> Exception:
