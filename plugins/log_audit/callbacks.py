@@ -13,7 +13,7 @@ from airflow.sdk import AsyncCallback, DeadlineAlert  # type: ignore[attr-define
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
 from log_audit.alerts import run_failed_message, run_overdue_message
-from log_audit.links.airflow import run_url
+from log_audit.links.run_page import run_url
 from log_audit.redaction import Redactor
 from log_audit.settings import load_settings
 

@@ -12,7 +12,7 @@ from log_audit.alerts import Message, Surroundings, finding_message
 from log_audit.checks import Scope
 from log_audit.errors import AccessError, AlertError, ThreadGoneError
 from log_audit.findings import Findings
-from log_audit.links.airflow import run_url
+from log_audit.links.run_page import run_url
 from log_audit.operators.checks import is_scheduled
 from log_audit.operators.xcoms import all_returned
 from log_audit.settings import Settings
