@@ -18,7 +18,10 @@ S3: dict[str, Parameters] = dict.fromkeys(
         "ListBuckets CreateBucket HeadBucket DeleteBucket GetBucketLocation GetBucketAcl PutBucketPolicy "
         "GetBucketPolicy DeleteBucketPolicy GetBucketVersioning PutBucketVersioning ListObjectsV2 HeadObject "
         "GetObject PutObject DeleteObject DeleteObjects CreateMultipartUpload UploadPart "
-        "CompleteMultipartUpload AbortMultipartUpload"
+        "CompleteMultipartUpload AbortMultipartUpload "
+        "PutBucketEncryption GetBucketEncryption PutPublicAccessBlock GetPublicAccessBlock "
+        "PutBucketOwnershipControls GetBucketOwnershipControls "
+        "PutBucketLifecycleConfiguration GetBucketLifecycleConfiguration"
     ),
     ANY,
 )
@@ -79,6 +82,7 @@ EVENTS: dict[str, Parameters] = {
 
 SQS: dict[str, Parameters] = {
     "CreateQueue": _names("QueueName Attributes"),
+    "DeleteQueue": _names("QueueUrl"),
     "GetQueueUrl": _names("QueueName"),
     "ListQueues": _names("QueueNamePrefix NextToken MaxResults"),
     "GetQueueAttributes": _names("QueueUrl AttributeNames"),
@@ -106,20 +110,89 @@ ATHENA: dict[str, Parameters] = {
     "ListQueryExecutions": _names("NextToken MaxResults WorkGroup"),
     "CreateWorkGroup": _names("Name Configuration Description"),
     "UpdateWorkGroup": _names("WorkGroup Description ConfigurationUpdates State"),
+    "DeleteWorkGroup": _names("WorkGroup RecursiveDeleteOption"),
     "GetWorkGroup": _names("WorkGroup"),
+    "GetTableMetadata": _names("CatalogName DatabaseName TableName WorkGroup"),
     "ListWorkGroups": frozenset(),
 }
 
-STS: dict[str, Parameters] = {"GetCallerIdentity": ANY}
+# Trails are recorded and described, and write nothing by themselves: local_aws.trail puts their files.
+# No EventCategory: the stand-in has no Insights events.
+TRAIL = _names("Name S3BucketName IncludeGlobalServiceEvents IsMultiRegionTrail EnableLogFileValidation")
+CLOUDTRAIL: dict[str, Parameters] = {
+    "CreateTrail": TRAIL,
+    "UpdateTrail": TRAIL,
+    "DeleteTrail": _names("Name"),
+    "StartLogging": _names("Name"),
+    "StopLogging": _names("Name"),
+    "DescribeTrails": _names("trailNameList includeShadowTrails"),
+    "GetTrailStatus": _names("Name"),
+    "LookupEvents": _names("LookupAttributes StartTime EndTime MaxResults NextToken"),
+}
+
+# Of a REST service these are the query's parameters; scheduler.py checks the body.
+SCHEDULER: dict[str, Parameters] = {
+    "CreateSchedule": frozenset(),
+    "UpdateSchedule": frozenset(),
+    "DeleteSchedule": _names("groupName clientToken"),
+    "GetSchedule": _names("groupName"),
+    "ListSchedules": _names("ScheduleGroup NamePrefix State MaxResults NextToken"),
+    "CreateScheduleGroup": frozenset(),
+    "ListScheduleGroups": _names("NamePrefix MaxResults NextToken"),
+}
+
+# No Policy, Tags or SourceIdentity: nothing tests a session against them.
+STS: dict[str, Parameters] = {
+    "GetCallerIdentity": ANY,
+    "AssumeRole": _names("RoleArn RoleSessionName DurationSeconds ExternalId"),
+}
+
+IAM: dict[str, Parameters] = {
+    "CreateRole": _names("RoleName AssumeRolePolicyDocument Path Description MaxSessionDuration"),
+    "GetRole": _names("RoleName"),
+    "UpdateRole": _names("RoleName Description MaxSessionDuration"),
+    "UpdateAssumeRolePolicy": _names("RoleName PolicyDocument"),
+    "DeleteRole": _names("RoleName"),
+    "AttachRolePolicy": _names("RoleName PolicyArn"),
+    "DetachRolePolicy": _names("RoleName PolicyArn"),
+    "ListAttachedRolePolicies": _names("RoleName PathPrefix Marker MaxItems"),
+    "CreatePolicy": _names("PolicyName PolicyDocument Path Description"),
+    "GetPolicy": _names("PolicyArn"),
+    "GetPolicyVersion": _names("PolicyArn VersionId"),
+    "CreatePolicyVersion": _names("PolicyArn PolicyDocument SetAsDefault"),
+    "PutRolePolicy": _names("RoleName PolicyName PolicyDocument"),
+    "DeleteRolePolicy": _names("RoleName PolicyName"),
+    "ListPolicyVersions": _names("PolicyArn Marker MaxItems"),
+    "DeletePolicyVersion": _names("PolicyArn VersionId"),
+    "DeletePolicy": _names("PolicyArn"),
+}
+
+CLOUDFORMATION: dict[str, Parameters] = {
+    "CreateStack": _names("StackName TemplateBody Parameters Capabilities"),
+    "UpdateStack": _names("StackName TemplateBody UsePreviousTemplate Parameters Capabilities"),
+    "DeleteStack": _names("StackName"),
+    "DescribeStacks": _names("StackName"),
+    "DescribeStackEvents": _names("StackName"),
+    "DescribeStackResources": _names("StackName"),
+    "GetTemplate": _names("StackName"),
+}
+
+# Of a REST service these are the query's parameters: the setting itself is moto's to judge.
+APIGATEWAY: dict[str, Parameters] = {"GetAccount": frozenset(), "UpdateAccount": frozenset()}
 
 ACTIONS: dict[str, dict[str, Parameters]] = {
     "s3": S3,
     "logs": LOGS,
     "sts": STS,
+    "iam": IAM,
+    "cloudformation": CLOUDFORMATION,
+    "apigateway": APIGATEWAY,
     "ecs": ECS,
     "events": EVENTS,
     "sqs": SQS,
     "athena": ATHENA,
+    "cloudtrail": CLOUDTRAIL,
+    "scheduler": SCHEDULER,
 }
 
 
@@ -135,7 +208,9 @@ def refusal(name: str, parameters: dict[str, object]) -> str | None:
         return f"The stand-in does not do {name}. If the project needs it, write it in local_aws/ first."
     service, _, action = name.partition(".")
     heeded = ACTIONS[service][action]
-    unheeded = [] if heeded is None else sorted(set(parameters) - heeded)
+    # A form names a list's members as Parameters.member.1.ParameterKey, and the API's version beside the action.
+    given = {parameter.partition(".")[0] for parameter in parameters} - {"Version"}
+    unheeded = [] if heeded is None else sorted(given - heeded)
     if unheeded:
         return f"The stand-in does not heed {', '.join(unheeded)} of {name}."
     return None

@@ -16,17 +16,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
 import requests
 
 PROJECT = Path(__file__).resolve().parents[1]
+RETRIES = 10
 COMPONENTS = {
-    "api-server": [],
-    "scheduler": ["--skip-serve-logs"],
-    "dag-processor": [],
-    "triggerer": ["--skip-serve-logs"],
+    "api-server": ["api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 
 
@@ -37,9 +39,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def aws_connection(endpoint: str, region: str = "ap-northeast-1") -> str:
-    """The Airflow connection that points at a stand-in."""
-    extra = {"region_name": region, "endpoint_url": endpoint}
+def aws_connection(
+    endpoint: str, region: str = "ap-northeast-1", role_arn: str | None = None, external_id: str | None = None
+) -> str:
+    """The Airflow connection that points at a stand-in.
+
+    :param role_arn: the role to assume. The provider asks STS itself at its own address unless told otherwise
+    :param external_id: the word that the role's trust policy asks for
+    """
+    extra: dict[str, Any] = {"region_name": region, "endpoint_url": endpoint}
+    if role_arn:
+        extra |= {"role_arn": role_arn, "service_config": {"sts": {"endpoint_url": endpoint}}}
+    if external_id:
+        extra["assume_role_kwargs"] = {"ExternalId": external_id}
     return json.dumps({"conn_type": "aws", "login": "local", "password": "local", "extra": extra})
 
 
@@ -51,17 +63,33 @@ def slack_connection(endpoint: str) -> str:
 class LocalAirflow:
     """Airflow with its state in ``home``, answering on ``port``.
 
+    ``components`` are what runs of it: the words after ``airflow``, by name.
+
     :param env: more environment for every component: connections, settings
+    :param users: the role of each user who may log in (viewer, user, op, admin), by name; there must be an ``admin``
     """
 
-    def __init__(self, home: Path, port: int, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        env: Mapping[str, str] | None = None,
+        users: Mapping[str, str] = MappingProxyType({"admin": "admin"}),
+    ) -> None:
         self.home = home.resolve()
         self.port = port
-        self.password = secrets.token_urlsafe(12)
+        self.users = users
+        self.passwords = {user: secrets.token_urlsafe(12) for user in users}
         self.url = f"http://127.0.0.1:{port}"
         self.env = {**os.environ, **self._configuration(), **(env or {})}
+        self.components: dict[str, list[str]] = dict(COMPONENTS)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._session = requests.Session()
+        self._sessions: dict[str, requests.Session] = {}
+
+    @property
+    def password(self) -> str:
+        """The admin's."""
+        return self.passwords["admin"]
 
     def _configuration(self) -> dict[str, str]:
         return {
@@ -72,8 +100,10 @@ class LocalAirflow:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            # SQLite lets one write at a time; on a busy machine the others wait longer than its own 5 s.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout=60",
             "AIRFLOW__CORE__PARALLELISM": "8",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in self.users.items()),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -100,19 +130,19 @@ class LocalAirflow:
         self.home.mkdir(parents=True, exist_ok=True)
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
-        passwords.write_text(json.dumps({"admin": self.password}))
+        passwords.write_text(json.dumps(self.passwords))
         self.command("db", "migrate")
         pools = self.home / "pools.json"
         pools.write_text(self._python("-m", "log_audit.pools"))
         self.command("pools", "import", str(pools))
-        for component in COMPONENTS:
+        for component in self.components:
             self.start_component(component)
-        wait_until(self.healthy, 120, lambda: f"Airflow did not become healthy; see {self.home}/*.log")
+        wait_until(self.healthy, 240, lambda: f"Airflow did not become healthy; see {self.home}/*.log")
 
     def start_component(self, name: str) -> None:
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                ["airflow", name, *COMPONENTS[name]],
+                ["airflow", *self.components[name]],
                 env=self.env,
                 cwd=self.home,  # how processes_of() knows its own
                 stdout=log,
@@ -120,6 +150,43 @@ class LocalAirflow:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
             )
+
+    def kill_component(self, name: str) -> None:
+        """End a component and all it has started at once, as SIGKILL does; nothing is told or tidied up."""
+        kill_tree(psutil.Process(self._running(name)))
+        self.processes[name].wait(10)
+
+    def kill_worker_of(self, task: Mapping[str, Any]) -> str | None:
+        """End the worker of a running task in the same way.
+
+        :param task: as the REST API tells it
+        :returns: the component to start again; None: there is nothing to start
+        :raises ValueError: the process is none of this Airflow's; nothing is killed
+        """
+        line = [psutil.Process(task["pid"]), *psutil.Process(task["pid"]).parents()]
+        scheduler = [process.pid for process in line].index(self._running("scheduler"))
+        # The scheduler's own child. A task that has lost its worker is a child of process 1, as all others are.
+        kill_tree(line[scheduler - 1])
+        return None
+
+    def _running(self, name: str) -> int:
+        """A component's process id. One that has ended has none: the number may be another program's by now."""
+        if self.processes[name].poll() is not None:
+            raise RuntimeError(f"airflow {name} has ended; see {self.home}/{name}.log")
+        return self.processes[name].pid
+
+    def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        """Read Airflow's own database: what its REST API does not tell.
+
+        :param query: SQL that SQLite and PostgreSQL both know, with ``:name`` for each of ``values``
+        """
+        from sqlalchemy import create_engine, text  # takes half a second, and only tests ask
+
+        engine = create_engine(self.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+        with engine.connect() as connection:
+            found = [dict(row) for row in connection.execute(text(query), values).mappings()]
+        engine.dispose()
+        return found
 
     def command(self, *words: str) -> str:
         """Run an ``airflow`` command to its end; its output. :raises RuntimeError: with that output"""
@@ -146,13 +213,24 @@ class LocalAirflow:
             report[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")
         )
 
+    def session(self, user: str = "admin") -> requests.Session:
+        """HTTP with a user's token."""
+        if user not in self._sessions:
+            session = requests.Session()
+            login = {"username": user, "password": self.passwords[user]}
+            answer = session.post(f"{self.url}/auth/token", json=login, timeout=30)
+            session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+            self._sessions[user] = session
+        return self._sessions[user]
+
     def api(self, method: str, path: str, **keywords: Any) -> Any:
         """Call Airflow's public REST API as the admin; its JSON. :raises RuntimeError: with Airflow's words"""
-        if "Authorization" not in self._session.headers:
-            login = {"username": "admin", "password": self.password}
-            answer = self._session.post(f"{self.url}/auth/token", json=login, timeout=30)
-            self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        answer = self._session.request(method, f"{self.url}/api/v2/{path}", timeout=60, **keywords)
+        for left in range(RETRIES, -1, -1):
+            answer = self.session().request(method, f"{self.url}/api/v2/{path}", timeout=60, **keywords)
+            # SQLite lets one write at a time; Airflow says so and has rolled back what it began.
+            if not left or not (answer.status_code == 503 or "Database error" in answer.text):
+                break
+            time.sleep(0.5)
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json() if answer.content else None
@@ -167,9 +245,9 @@ class LocalAirflow:
             if not page[key] or seen >= page["total_entries"]:
                 return
 
-    def trigger(self, dag_id: str, partition_key: str | None = None) -> str:
-        """Start a run by hand; its run id."""
-        body = {"logical_date": None, "partition_key": partition_key}
+    def trigger(self, dag_id: str, partition_key: str | None = None, **params: Any) -> str:
+        """Start a run by hand, with values for its parameters; its run id."""
+        body = {"logical_date": None, "partition_key": partition_key, "conf": params}
         return str(self.api("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def wait_for_run(self, dag_id: str, run_id: str, seconds: float = 300) -> str:
@@ -200,6 +278,18 @@ class LocalAirflow:
         for process in self.processes.values():
             process.wait(10)
         self.processes.clear()
+
+
+def kill_tree(process: psutil.Process) -> None:
+    """SIGKILL a process that we started, or that one of those started, and all it has started itself.
+
+    :raises ValueError: it is no descendant of ours; nothing is killed
+    """
+    if psutil.Process() not in process.parents():
+        raise ValueError(f"{process} was not started from here")
+    for victim in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            victim.kill()
 
 
 def wait_until(ready: Callable[[], bool], seconds: float, complaint: Callable[[], str]) -> None:

@@ -2,8 +2,11 @@
 
 import http.client
 import json
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+
+ACCOUNT = "123456789012"  # of all callers, unless they say otherwise
 
 
 class ControlError(Exception):
@@ -27,7 +30,7 @@ class Control:
     def calls(self, action: str | None = None) -> list[dict[str, Any]]:
         """The calls seen, oldest first, of one action (``logs.CreateExportTask``, ``slack.chat.postMessage``) or all.
 
-        Each has action, service, region, parameters, status (HTTP; None when dropped) and time (epoch s).
+        Each has action, service, region, account, parameters, status (HTTP; None when dropped) and time (epoch s).
         """
         found: list[dict[str, Any]] = self._post("calls", action=action)["calls"]
         return found
@@ -48,7 +51,8 @@ class Control:
         delay: float = 0,
     ) -> None:
         """Make the next `times` calls of `action` (``*``: any) fail with an error code, lose their connection
-        (`drop` "before" the call runs, or "after", when only its answer is lost), or wait `delay` seconds.
+        (`drop` "before" the call runs, "after", when only its answer is lost, or "within" the answer, of which the
+        first half arrives), or wait `delay` seconds.
 
         `status` is that of HTTP. Slack itself sends its errors with 200, and 429 with ``Retry-After: 1``.
         """
@@ -79,6 +83,7 @@ class Control:
         creation_time_ms: int | None = None,
         retention_days: int | None = None,
         log_group_class: str = "STANDARD",
+        account: str = ACCOUNT,
     ) -> None:
         """Create a log group, in the past if need be (epoch milliseconds)."""
         self._post(
@@ -88,21 +93,28 @@ class Control:
             creation_time_ms=creation_time_ms,
             retention_days=retention_days,
             log_group_class=log_group_class,
+            account=account,
         )
 
-    def put_events(self, log_group: str, stream: str, events: list[dict[str, Any]], *, region: str) -> None:
+    def put_events(
+        self, log_group: str, stream: str, events: list[dict[str, Any]], *, region: str, account: str = ACCOUNT
+    ) -> None:
         """Add events of any age: dicts of timestamp (epoch ms), message and, unless it is the same,
         ingestionTime (epoch ms). The stream is created when missing.
         """
-        self._post("put-events", log_group=log_group, stream=stream, events=events, region=region)
+        body = {"log_group": log_group, "stream": stream, "events": events}
+        self._post("put-events", region=region, account=account, **body)
 
-    def plan_task_end(self, *, region: str, times: int = 1, family: str | None = None, **ending: Any) -> None:
+    def plan_task_end(
+        self, *, region: str, times: int = 1, family: str | None = None, account: str = ACCOUNT, **ending: Any
+    ) -> None:
         """How the next `times` ECS tasks (of one family) end, with these, each of them optional:
 
         exit_codes and reasons (by container name; exit code None: it has none), stop_code, stopped_reason,
         never_started (TaskFailedToStart, no exit codes), no_containers (with it: none are listed).
         """
-        self._post("plan-task-end", region=region, times=times, family=family, ending=ending)
+        asked = {"times": times, "family": family, "ending": ending}
+        self._post("plan-task-end", region=region, account=account, **asked)
 
     def stopped_task(
         self,
@@ -116,11 +128,13 @@ class Control:
         container: str | None = None,
         started_by: str | None = None,
         group: str | None = None,
+        account: str = ACCOUNT,
         **ending: Any,
     ) -> str:
         """Add a task of the past (epoch seconds; it ran a minute by default) and send its last event; gives its ARN.
 
-        The command is that of `container` (default: the definition's first). `ending`: as for `plan_task_end`.
+        The command is that of `container` (default: the definition's first essential one). `ending`: as for
+        `plan_task_end`.
         """
         task_arn: str = self._post(
             "stopped-task",
@@ -133,6 +147,7 @@ class Control:
             container=container,
             started_by=started_by,
             group=group,
+            account=account,
             ending=ending,
         )["taskArn"]
         return task_arn
@@ -144,6 +159,38 @@ class Control:
         """
         found: list[dict[str, Any]] = self._post("undelivered-events")["events"]
         return found
+
+    def put_trail_records(self, records: list[dict[str, Any]], *, region: str, account: str = ACCOUNT) -> None:
+        """Add CloudTrail records to the event history that LookupEvents reads; one that is there is replaced."""
+        self._post("put-trail-records", records=records, region=region, account=account)
+
+    def publish_call_event(self, record: dict[str, Any], *, account: str = ACCOUNT) -> None:
+        """Send "AWS API Call via CloudTrail" of this record through EventBridge's rules in the record's region."""
+        self._post("publish-call-event", record=record, account=account)
+
+    def create_schedule(
+        self,
+        schedule: dict[str, Any],
+        *,
+        region: str,
+        creation_date: float,
+        last_modification_date: float | None = None,
+        account: str = ACCOUNT,
+    ) -> str:
+        """Create a schedule of the past (epoch seconds), by the parameters of CreateSchedule; gives its ARN.
+
+        Its StartDate and EndDate are aware datetimes or epoch seconds.
+        """
+        dates = {name: value.timestamp() for name, value in schedule.items() if isinstance(value, datetime)}
+        arn: str = self._post(
+            "create-schedule",
+            schedule=schedule | dates,
+            region=region,
+            account=account,
+            creation_date=creation_date,
+            last_modification_date=creation_date if last_modification_date is None else last_modification_date,
+        )["scheduleArn"]
+        return arn
 
     def slack_messages(self, channel: str | None = None) -> list[dict[str, Any]]:
         """What was posted to Slack, oldest first, to one channel (by name) or all.

@@ -1,6 +1,7 @@
 """The stand-in's own HTTP API: ``POST /local-aws/<command>`` with a JSON object. Client: control.py."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from moto.core.model_instances import reset_model_data
 from moto.ecs.models import ecs_backends
 from moto.logs.models import logs_backends
 
-from local_aws import ecs, events, logs, slack
+from local_aws import cloudtrail, ecs, events, logs, scheduler, slack
 from local_aws.actions import is_known
 from local_aws.ecs_task import NEVER_STARTED, Ending
 from local_aws.records import Fault, Records
@@ -50,6 +51,9 @@ class ControlApi:
             "plan-task-end": self._plan_task_end,
             "stopped-task": self._stopped_task,
             "undelivered-events": self._undelivered_events,
+            "put-trail-records": self._put_trail_records,
+            "publish-call-event": self._publish_call_event,
+            "create-schedule": self._create_schedule,
             "slack-messages": self._slack_messages,
         }
 
@@ -70,7 +74,8 @@ class ControlApi:
     def _health(self, body: Body) -> Body:
         return {"status": "ok", "moto": moto.__version__}
 
-    def _reset(self, body: Body) -> Body:
+    def reset(self) -> None:
+        """Forget everything."""
         with logs.LOCK:
             BackendDict.reset()
             reset_model_data()
@@ -78,6 +83,9 @@ class ControlApi:
         self._records.forget_calls()
         self._records.clear_faults()
         self._slack.reset()
+
+    def _reset(self, body: Body) -> Body:
+        self.reset()
         return {}
 
     def _calls(self, body: Body) -> Body:
@@ -121,9 +129,10 @@ class ControlApi:
             creation_time_ms=(int | None, None),
             retention_days=(int | None, None),
             log_group_class=(str, "STANDARD"),
+            account=(str, ACCOUNT),
         )
         with logs.LOCK:
-            _backend(given["region"]).create_log_group(
+            _backend(given["account"], given["region"]).create_log_group(
                 given["name"],
                 {},
                 createdMs=given["creation_time_ms"],
@@ -139,6 +148,7 @@ class ControlApi:
             stream=(str, REQUIRED),
             events=(list, REQUIRED),
             region=(str, REQUIRED),
+            account=(str, ACCOUNT),
         )
         events = [
             fields(event, timestamp=(int, REQUIRED), message=(str, REQUIRED), ingestionTime=(int | None, None))
@@ -148,16 +158,23 @@ class ControlApi:
             if event["ingestionTime"] is None:
                 event["ingestionTime"] = event["timestamp"]
         with logs.LOCK:
-            _backend(given["region"]).put_history(given["log_group"], given["stream"], events)
+            _backend(given["account"], given["region"]).put_history(given["log_group"], given["stream"], events)
         return {}
 
     def _plan_task_end(self, body: Body) -> Body:
-        given = fields(body, region=(str, REQUIRED), times=(int, 1), family=(Text, None), ending=(dict, REQUIRED))
+        given = fields(
+            body,
+            region=(str, REQUIRED),
+            account=(str, ACCOUNT),
+            times=(int, 1),
+            family=(Text, None),
+            ending=(dict, REQUIRED),
+        )
         if given["times"] < 1:
             raise BadRequest("Field 'times' is 1 or more.")
         ending = _ending(given["ending"])
         with logs.LOCK:
-            _tasks(given["region"]).plans.append(ecs.Plan(ending, given["times"], given["family"]))
+            _tasks(given["account"], given["region"]).plans.append(ecs.Plan(ending, given["times"], given["family"]))
         return {}
 
     def _stopped_task(self, body: Body) -> Body:
@@ -172,6 +189,7 @@ class ControlApi:
             stopped_at=(Number, REQUIRED),
             started_by=(Text, None),
             group=(Text, None),
+            account=(str, ACCOUNT),
             ending=(dict, REQUIRED),
         )
         if not all(isinstance(word, str) for word in given["container_command"]):
@@ -180,13 +198,38 @@ class ControlApi:
             raise BadRequest("A task cannot stop before it starts.")
         with logs.LOCK:
             ecs.advance()
-            task = _tasks(given["region"]).plant_asked(given, _ending(given["ending"]))
+            task = _tasks(given.pop("account"), given["region"]).plant_asked(given, _ending(given["ending"]))
         return {"taskArn": task.arn}
 
     def _undelivered_events(self, body: Body) -> Body:
         with logs.LOCK:
             ecs.advance()
             return {"events": events.undelivered()}
+
+    def _put_trail_records(self, body: Body) -> Body:
+        given = fields(body, records=(list, REQUIRED), region=(str, REQUIRED), account=(str, ACCOUNT))
+        with logs.LOCK:
+            cloudtrail.backend_of(given["account"], given["region"]).put(given["records"], time.time())
+        return {}
+
+    def _publish_call_event(self, body: Body) -> Body:
+        given = fields(body, record=(dict, REQUIRED), account=(str, ACCOUNT))
+        with logs.LOCK:
+            cloudtrail.publish_call(given["record"], given["account"], time.time())
+        return {}
+
+    def _create_schedule(self, body: Body) -> Body:
+        given = fields(
+            body,
+            schedule=(dict, REQUIRED),
+            region=(str, REQUIRED),
+            account=(str, ACCOUNT),
+            creation_date=(Number, REQUIRED),
+            last_modification_date=(Number, REQUIRED),
+        )
+        place, dates = (given["account"], given["region"]), (given["creation_date"], given["last_modification_date"])
+        with logs.LOCK:
+            return {"scheduleArn": scheduler.plant(given["schedule"], *place, *dates)}
 
     def _slack_messages(self, body: Body) -> Body:
         channel = fields(body, channel=(Text, None))["channel"]
@@ -236,8 +279,8 @@ def _read(environ: dict[str, Any], body: bytes) -> Body:
 def _check_fault(fault: Fault) -> None:
     if fault.action != "*" and not (is_known(fault.action) or slack.is_known(fault.action)):
         raise BadRequest(f"The stand-in does not do {fault.action!r}, so no fault can befall it.")
-    if fault.drop not in (None, "before", "after"):
-        raise BadRequest("Field 'drop' must be 'before' or 'after'.")
+    if fault.drop not in (None, "before", "after", "within"):
+        raise BadRequest("Field 'drop' must be 'before', 'after' or 'within'.")
     if fault.drop and fault.error:
         raise BadRequest("A fault has an 'error' or a 'drop', not both.")
     if not (fault.drop or fault.error or fault.delay):
@@ -270,16 +313,15 @@ def _ending(body: Any) -> Ending:
     return Ending(**given)
 
 
-def _tasks(region: str) -> ecs.LocalEcsBackend:
-    if region not in ecs_backends[ACCOUNT]:
+def _tasks(account: str, region: str) -> ecs.LocalEcsBackend:
+    if region not in ecs_backends[account]:
         raise BadRequest(f"There is no region {region!r}.")
-    return ecs.backend_of(ACCOUNT, region)
+    return ecs.backend_of(account, region)
 
 
-def _backend(region: str) -> logs.LocalLogsBackend:
-    account = logs_backends[ACCOUNT]
-    if region not in account:
+def _backend(account: str, region: str) -> logs.LocalLogsBackend:
+    if region not in logs_backends[account]:
         raise BadRequest(f"There is no region {region!r}.")
-    backend = account[region]
+    backend = logs_backends[account][region]
     assert isinstance(backend, logs.LocalLogsBackend)
     return backend

@@ -95,7 +95,9 @@ class LocalEcsBackend(EC2ContainerServiceBackend):
     def plant_asked(self, given: dict[str, Any], ending: Ending) -> Task:
         """The same, of a request to the control API: cluster, family, command and so on."""
         place, definition = self.place_of(given["cluster"]), self.describe_task_definition(given["family"])
-        container = given["container"] or definition.container_definitions[0]["name"]
+        # The first container may be a side-car.
+        essential = next(part["name"] for part in definition.container_definitions if part["essential"])
+        container = given["container"] or essential
         overrides = {"containerOverrides": [{"name": container, "command": given["container_command"]}]}
         check_names(ending, definition)
         check_overrides(overrides, definition)

@@ -17,12 +17,12 @@ from typing import Any
 from moto.core.utils import utcfromtimestamp
 from moto.logs.exceptions import InvalidParameterException, LimitExceededException, ResourceNotFoundException
 from moto.logs.models import LogEvent
-from moto.s3.exceptions import MissingBucket
+from moto.s3.exceptions import AccessDeniedByLock, MissingBucket
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
 from local_aws import policy
-from local_aws.errors import AwsError
+from local_aws.errors import AwsError, NotImplementedByStandIn
 from local_aws.groups import LocalLogGroup
 from local_aws.paging import page, without_none
 from local_aws.settings import SETTINGS
@@ -192,7 +192,7 @@ class ExportTasks:
             if task.folders and task.status(now_ms) == "COMPLETED":
                 try:
                     self._write(task)
-                except MissingBucket:
+                except (MissingBucket, AccessDeniedByLock):  # it is gone; another account may have taken its name
                     task.fail(NO_BUCKET)
 
     def _write(self, task: ExportTask) -> None:
@@ -209,6 +209,8 @@ class ExportTasks:
             bucket = self._s3().get_bucket(request.bucket)
         except MissingBucket:
             raise InvalidParameterException(NO_BUCKET) from None
+        except AccessDeniedByLock:
+            raise NotImplementedByStandIn("The stand-in does not export into the bucket of another account.") from None
         if bucket.region_name != self._region:
             raise InvalidParameterException(
                 f"The given bucket is in {bucket.region_name}, not in the log group's {self._region}."

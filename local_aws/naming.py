@@ -6,7 +6,7 @@ by method, path and query, which botocore's own service models tell apart.
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, parse_qsl
 import botocore.session
 from botocore.exceptions import UnknownServiceError
 
-SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
+SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 # Paths that moto routes by themselves, whatever the signature says.
 MOTO_PATHS = ("/moto-api", "/favicon.ico", "/latest/meta-data/", "/latest/api/", "/v20180820/")
 XML_SERVICES = frozenset({"s3", "route53", "cloudfront"})
@@ -22,13 +22,15 @@ XML_SERVICES = frozenset({"s3", "route53", "cloudfront"})
 
 @dataclass(frozen=True)
 class Call:
-    """One request to AWS. `protocol` is "json", "query" or "s3": how an error is written."""
+    """One request to AWS. `protocol` is "json", "query" or "s3": how an error is written; `path`: what a path names."""
 
     service: str
     action: str
     region: str
     protocol: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    path: dict[str, str] = field(default_factory=dict)
+    access_key: str = ""
 
     @property
     def name(self) -> str:
@@ -57,6 +59,11 @@ class Operation:
             and self.required_headers <= headers
         )
 
+    def named_in(self, path: str) -> dict[str, str]:
+        """What a fitting path names, such as the Name of a schedule."""
+        found = self.path.fullmatch(path)
+        return {} if found is None else found.groupdict()
+
     @property
     def demands(self) -> int:
         """The more it demands, the more specific it is."""
@@ -70,9 +77,13 @@ def name_call(environ: dict[str, Any], body: bytes) -> Call:
     if scope is None:
         # moto guesses a service here; a guess is no ground for an answer.
         return Call("unsigned", f"{method} {path}", "", "s3")
-    region, service = scope.groups()
+    access_key, region, service = scope.groups()
     if path.startswith(MOTO_PATHS):
-        return Call(service, f"{method} {path}", region, "s3")
+        return Call(service, f"{method} {path}", region, "s3", access_key=access_key)
+    return replace(_signed_call(service, region, environ, body), access_key=access_key)
+
+
+def _signed_call(service: str, region: str, environ: dict[str, Any], body: bytes) -> Call:
     target = environ.get("HTTP_X_AMZ_TARGET")
     if target:
         return Call(service, target.rpartition(".")[2], region, "json", json.loads(body or b"{}"))
@@ -87,13 +98,15 @@ def _rest_call(service: str, region: str, environ: dict[str, Any]) -> Call:
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     headers = {key[5:].replace("_", "-").lower() for key in environ if key.startswith("HTTP_")}
     fitting = [op for op in operations(service) if op.fits(method, path, query, headers)]
-    action = max(fitting, key=lambda op: op.demands).name if fitting else f"{method} {path}"
+    operation = max(fitting, key=lambda op: op.demands, default=None)
     protocol = "s3" if service in XML_SERVICES else "json"
     parameters: dict[str, Any] = dict(query)
     if service == "s3":
         bucket, _, key = path.lstrip("/").partition("/")
         parameters |= {name: value for name, value in (("Bucket", bucket), ("Key", key)) if value}
-    return Call(service, action, region, protocol, parameters)
+    if operation is None:
+        return Call(service, f"{method} {path}", region, protocol, parameters)
+    return Call(service, operation.name, region, protocol, parameters, operation.named_in(path))
 
 
 @cache
@@ -103,7 +116,9 @@ def operations(service: str) -> tuple[Operation, ...]:
         model = botocore.session.get_session().get_service_model(service)
     except UnknownServiceError:
         return ()
-    return tuple(_operation(model.operation_model(name)) for name in sorted(model.operation_names))
+    models = [model.operation_model(name) for name in sorted(model.operation_names)]
+    # A deprecated operation has the same path as the one in its place.
+    return tuple(_operation(model) for model in models if not model.deprecated)
 
 
 def _operation(model: Any) -> Operation:
@@ -122,9 +137,14 @@ def _operation(model: Any) -> Operation:
 
 
 def _path_pattern(template: str) -> re.Pattern[str]:
-    """``/{Bucket}/{Key+}`` as a pattern; `+` takes slashes too."""
-    parts = re.split(r"(\{[^}]+\})", template)
-    pattern = "".join(
-        re.escape(part) if not part.startswith("{") else (".+" if part.endswith("+}") else "[^/]+") for part in parts
-    )
+    """``/{Bucket}/{Key+}`` as a pattern with its parts' names; `+` takes slashes too."""
+    pattern = "".join(map(_part_pattern, re.split(r"(\{[^}]+\})", template)))
     return re.compile(pattern if template.endswith("+}") else pattern.rstrip("/") + "/?", re.DOTALL)
+
+
+def _part_pattern(part: str) -> str:
+    if not part.startswith("{"):
+        return re.escape(part)
+    # A few services name parts as no pattern could.
+    name = re.sub(r"\W", "_", part.strip("{+}"))
+    return f"(?P<{name}>{'.+' if part.endswith('+}') else '[^/]+'})"

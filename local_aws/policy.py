@@ -22,7 +22,7 @@ class Request:
     context: dict[str, str]
 
 
-KEYS = frozenset({"aws:sourceaccount", "aws:sourcearn", "s3:x-amz-acl"})
+KEYS = frozenset({"aws:sourceaccount", "aws:sourcearn", "s3:x-amz-acl", "sts:externalid", "aws:securetransport"})
 
 
 def like(pattern: str, text: str) -> bool:
@@ -36,6 +36,7 @@ OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringLike": like,
     "ArnEquals": like,
     "ArnLike": like,
+    "Bool": lambda wanted, actual: wanted.lower() == actual.lower(),
 }
 
 
@@ -52,14 +53,35 @@ def allows(policy: str | bytes | None, request: Request) -> bool:
 
 
 def unsupported(policy: str | bytes) -> str | None:
-    """Why moto would misjudge a caller under this policy, or None.
+    """Why callers would be misjudged under this policy, or None. Raises ValueError for what is no policy.
 
-    moto tests callers against statements for everyone, and takes no account of their conditions.
+    Of a call the stand-in knows no more than whether it came over TLS.
     """
     for statement in _listed(json.loads(policy).get("Statement", [])):
-        if statement.get("Condition") and "*" in _principals(statement):
-            return "The stand-in cannot judge a bucket policy's Condition where the Principal is everyone."
+        condition = statement.get("Condition")
+        if condition and "*" in _principals(statement) and not _is_about_tls(condition):
+            return (
+                "The stand-in cannot judge a bucket policy's Condition where the Principal is everyone, "
+                "but for Bool on aws:SecureTransport."
+            )
+    try:
+        effects_for_everyone(policy, Request(frozenset(), "s3:GetObject", "arn:aws:s3:::bucket/key", {}))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the policy is malformed: {error!r}") from error
+    except NotImplementedByStandIn as error:
+        return str(error.message)
     return None
+
+
+def effects_for_everyone(policy: str | bytes | None, request: Request) -> set[str]:
+    """The effects of the statements for everyone that apply: Allow, Deny."""
+    statements = _listed(json.loads(policy)["Statement"]) if policy else []
+    everyone = [statement for statement in statements if "*" in _principals(statement)]
+    return {statement["Effect"] for statement in everyone if _applies(statement, request)}
+
+
+def _is_about_tls(condition: dict[str, Any]) -> bool:
+    return list(condition) == ["Bool"] and [key.lower() for key in condition["Bool"]] == ["aws:securetransport"]
 
 
 def _applies(statement: dict[str, Any], request: Request) -> bool:

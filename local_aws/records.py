@@ -17,7 +17,7 @@ class Fault:
     error: str | None = None
     message: str = ""
     status: int = 400
-    drop: str | None = None  # "before" or "after" the call runs
+    drop: str | None = None  # "before" or "after" the call runs, or "within" its answer
     delay: float = 0.0
 
 

@@ -15,25 +15,28 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from local_aws import samples
+from local_aws import aurora, aurora_lines, samples, shop, stack, summary
 from local_aws.airflow import PROJECT, LocalAirflow, aws_connection, slack_connection, stop_leftovers, wait_until
-from local_aws.control import Control
+from local_aws.control import ACCOUNT, Control
 from local_aws.server import LocalAws
+from local_aws.terminal import Step, Steps, addresses, make_console
 from log_audit.archive import LATEST_ARRIVAL
-from log_audit.settings import Settings, load_settings
+from log_audit.settings import Settings, Target, load_settings
 from log_audit.window import last_settled_month
 
 STATE = PROJECT / ".local"
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+OVER = {"success", "failed", "skipped", "upstream_failed", "removed"}
+UNDER_WAY = {"running", "deferred"}
+PAGE = "plugin/log-audit/log-audit/"
+console = make_console()
+steps = Steps(console)
 
 
 class CannotRun(Exception):
@@ -65,37 +68,52 @@ def stop_once(*_: object) -> None:
 
 
 def run(stack: contextlib.ExitStack) -> int:
-    settings = load_settings()
-    now = datetime.now(UTC)
+    began, settings, now = time.monotonic(), load_settings(), datetime.now(UTC)
     airflow_port = port("AIRFLOW_PORT", 8080)
-    with step("stand-in for AWS and Slack, with sample data"):
+    with steps.step("stand-in for AWS and Slack, with sample data"):
         aws, connections = start_stand_in(stack, settings, now)
-    with step("Airflow"):
+    with steps.step("Airflow"):
         airflow = stack.enter_context(fresh_airflow(airflow_port, connections))
         wait_until(lambda: dags(airflow) != [], 60, lambda: import_errors(airflow))
         if errors := import_errors(airflow):
             raise CannotRun(errors)
     runs = [run_dag(airflow, dag, key) for dag, key in once_each(settings, now)]
     if aws:
-        with step("an incident in the sample logs"):
+        with steps.step("an incident in the sample logs"):
             stay_within_five_minutes()
-            samples.load_incident(aws.endpoint, now=datetime.now(UTC))
-    runs += [run_dag(airflow, dag, None) for dag in ("insights_checks", "insights_late_sweep")]
+            for account, region in shop.places(served(settings)):
+                samples.load_incident(aws.endpoint, now=datetime.now(UTC), region=region, account=account)
+    runs += [run_dag(airflow, dag, None, scheduled=True) for dag in ("insights_checks", "insights_late_sweep")]
     if aws and not Control(aws.endpoint).slack_messages():
         runs.append(["insights_checks: the incident in the sample logs was not found"])
-    console.print(archive_table(airflow))
     if aws:
-        console.print(alert_table(aws))
+        runs += [run_dag(airflow, "athena_tables", None)]
+        runs += [run_dag(airflow, "cloudtrail_audit", shop.yesterday(settings, now), alert=True)]
+        runs += [audited_deliveries(airflow, aws, settings)]
+    listings = [summary.archive(airflow), *([summary.audits(airflow), summary.alerts(aws)] if aws else [])]
+    for listing in listings:
+        listing.show(console)
     failed = [sentence for sentences in runs for sentence in sentences]
+    console.print()
     for sentence in failed:
         console.print(f"[red]failed[/red] {escape(sentence)}", soft_wrap=True)
+    if not failed:
+        console.print(f"[green]✓[/green] all {len(runs)} runs went well, {time.monotonic() - began:.0f} s in all")
     if not os.environ.get("ONCE"):
-        console.print(f"Airflow: {airflow.url}  user [bold]admin[/bold], password [bold]{airflow.password}[/bold]")
-        if aws:
-            console.print(f"Slack:   {aws.endpoint}/slack/")
-        console.print("Ctrl-C ends it all.")
+        where_to_look(airflow, aws)
         signal.pause()
     return 1 if failed else 0
+
+
+def where_to_look(airflow: LocalAirflow, aws: LocalAws | None) -> None:
+    entries = [
+        ("Airflow", airflow.url, f"user admin, password {airflow.password}"),
+        ("Log audit", f"{airflow.url}/{PAGE}", "archive, audits, checks, findings, schedules, cost"),
+    ]
+    if aws:
+        entries.append(("Slack", f"{aws.endpoint}/slack/", "what was told"))
+    addresses(console, entries)
+    console.print("Ctrl-C ends it all.")
 
 
 def stay_within_five_minutes() -> None:
@@ -112,6 +130,21 @@ def once_each(settings: Settings, now: datetime) -> list[tuple[str, str]]:
     return [*(("monthly_log_export", month) for month in sorted({due, last})), ("archive_recheck", due)]
 
 
+def audited_deliveries(airflow: LocalAirflow, aws: LocalAws, settings: Settings) -> list[str]:
+    """A task of each Aurora cluster ships its last hour, and its end alone has it audited; as :func:`run_dag`."""
+    shippers = [(target.aurora, target.region) for target in served(settings) if target.aurora]
+    failed: list[str] = []
+    for dag_id in ("aurora_audit", "ecs_log_delivery"):
+        airflow.api("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+    for each, region in shippers:
+        for cluster in each.clusters:
+            with steps.step(f"an ECS task ships the audit log of {cluster}"):
+                lines, where = aurora_lines.with_incident, dict[str, Any](region=region, zone=settings.zone)
+                shipped = aurora.ship_now(aws.endpoint, each, cluster, lines, **where)
+            failed += follow(airflow, "aurora_audit", f"{cluster}/{shipped.key}")
+    return failed
+
+
 def start_stand_in(
     stack: contextlib.ExitStack, settings: Settings, now: datetime
 ) -> tuple[LocalAws | None, dict[str, str]]:
@@ -122,12 +155,36 @@ def start_stand_in(
     if not missing and slack in os.environ:
         return None, {}
     aws = stack.enter_context(LocalAws(port("LOCAL_AWS_PORT", 4566)))
-    for region in sorted(set(missing.values())):
-        samples.load(aws.endpoint, now=now, region=region)
-    connections = {variable(name): aws_connection(aws.endpoint, region) for name, region in missing.items()}
+    made = shop.furnish(aws.endpoint, settings, served(settings), now)
+    connections = {variable(name): connection(aws.endpoint, name, made) for name in missing}
     if slack not in os.environ:
         connections[slack] = slack_connection(aws.endpoint)
     return aws, connections
+
+
+def served(settings: Settings) -> list[Target]:
+    """The targets whose connection the environment does not define: those of the stand-in."""
+    return [target for target in settings.targets.values() if variable(target.connection) not in os.environ]
+
+
+def connection(endpoint: str, name: str, made: list[tuple[Target, dict[str, str]]]) -> str:
+    """An Airflow connection that takes the role of its target's stack.
+
+    A role is for one account and region. Where targets share a connection it takes none, and reaches the stand-in's
+    own account alone.
+
+    :raises CannotRun: they are in another account
+    """
+    behind = [(target, outputs["RoleArn"]) for target, outputs in made if target.connection == name]
+    roles = {role for _, role in behind}
+    if len(roles) == 1:
+        return aws_connection(endpoint, behind[0][0].region, roles.pop(), stack.EXTERNAL_ID)
+    if {stack.account_of(target) for target, _ in behind} != {ACCOUNT}:
+        raise CannotRun(
+            f"the connection {name} stands for {len(behind)} targets whose stacks have a role each "
+            f"({', '.join(sorted(roles))}): give every target a connection of its own"
+        )
+    return aws_connection(endpoint, behind[0][0].region)
 
 
 def variable(connection: str) -> str:
@@ -157,74 +214,78 @@ def import_errors(airflow: LocalAirflow) -> str:
     return "\n".join(f"{Path(error['filename']).name}: {error['stack_trace']}" for error in found)
 
 
-def run_dag(airflow: LocalAirflow, dag_id: str, key: str | None) -> list[str]:
+def run_dag(
+    airflow: LocalAirflow, dag_id: str, key: str | None, *, scheduled: bool = False, **params: Any
+) -> list[str]:
     """One run to its end; a sentence for each task that failed.
 
-    :param key: the run's partition key; None: the run that Airflow makes by itself when the DAG is un-paused
+    :param key: the run's partition key, if it has one
+    :param scheduled: it is the run that Airflow makes by itself when the DAG is un-paused
+    :param params: for a run by hand
     """
-    with step(f"{dag_id} {key or ''}".strip()) as done:
+    with steps.step(f"{dag_id} {key or ''}".strip()) as step:
         wait_until(lambda: dag_id in dags(airflow), 60, lambda: f"there is no DAG {dag_id}: {import_errors(airflow)}")
         airflow.api("PATCH", f"dags/{dag_id}", json={"is_paused": False})
-        run_id = scheduled_run(airflow, dag_id, key) or airflow.trigger(dag_id, key)
-        state = airflow.wait_for_run(dag_id, run_id, 240)
+        made = scheduled_run(airflow, dag_id) if scheduled else airflow.trigger(dag_id, key, **params)
+        return ended(airflow, dag_id, key, made, step)
+
+
+def follow(airflow: LocalAirflow, dag_id: str, key: str) -> list[str]:
+    """The run of this key that something else starts, to its end; as :func:`run_dag`."""
+
+    def made() -> list[dict[str, Any]]:
+        found = airflow.pages(f"dags/{dag_id}/dagRuns", "dag_runs")
+        return [entry for entry in found if entry["partition_key"] == key]
+
+    with steps.step(f"{dag_id} {key}") as step:
+        wait_until(lambda: made() != [], 90, lambda: f"nothing started {dag_id} for {key}; see ecs_log_delivery")
+        return ended(airflow, dag_id, key, made()[0]["dag_run_id"], step)
+
+
+def ended(airflow: LocalAirflow, dag_id: str, key: str | None, run_id: str, step: Step) -> list[str]:
+    """Wait for the end of a run, and say how far it is."""
+
+    def over() -> bool:
         tasks = airflow.task_instances(dag_id, run_id)
-        done(state == "success", f"{len(tasks)} tasks")
+        step.said = progress(tasks)
+        return bool(airflow.api("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"] in ("success", "failed"))
+
+    wait_until(over, 240, lambda: f"{dag_id} {run_id} is not over: {step.said}")
+    state, tasks = airflow.wait_for_run(dag_id, run_id, 1), airflow.task_instances(dag_id, run_id)
+    step.done(state == "success", f"{len(tasks)} tasks")
     if state == "success":
         return []
     bad = [task for task in tasks if task["state"] in ("failed", "upstream_failed")]
-    return [
+    why = [
         f"{dag_id} {key or ''} {task['task_id']}[{task['rendered_map_index'] or task['map_index']}]: "
         f"{airflow.last_error(task) or task['state']}"
         for task in bad
     ]
+    return [*why, f"{dag_id} {key or ''}: {airflow.url}/dags/{dag_id}/runs/{run_id}"]
 
 
-def scheduled_run(airflow: LocalAirflow, dag_id: str, key: str | None) -> str | None:
-    """The run that Airflow makes by itself for the latest key when a DAG is un-paused."""
-    for _ in range(20):
-        for made in airflow.pages(f"dags/{dag_id}/dagRuns", "dag_runs"):
-            return str(made["dag_run_id"]) if made["partition_key"] == key else None
-        time.sleep(0.3)
-    return None
+def progress(tasks: Sequence[Mapping[str, Any]]) -> str:
+    """How far the tasks of a run are, and which of them run."""
+    over = sum(task["state"] in OVER for task in tasks)
+    under_way = dict.fromkeys(task["task_id"] for task in tasks if task["state"] in UNDER_WAY)
+    return f"{over} of {len(tasks)} tasks" + (f" · {', '.join(under_way)}" if under_way else "")
 
 
-def archive_table(airflow: LocalAirflow) -> Table:
-    """What the asset events say of each archived month."""
-    table = Table("month", "log group", "objects", "events", "bytes", "archive", title="Archive")
-    for column in (2, 3, 4):
-        table.columns[column].justify = "right"
-    latest: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in airflow.pages("assets/events", "asset_events", order_by="timestamp"):
-        extra = event["extra"]
-        if "export_task_id" in extra:
-            latest[extra["month"], extra["log_group"]] = extra
-    for (month, group), extra in sorted(latest.items()):
-        said = ", ".join(["verified", extra["state"], *(f"incomplete: {note}" for note in extra["notes"])])
-        table.add_row(month, group, f"{extra['objects']:,}", f"{extra['events']:,}", f"{extra['bytes']:,}", said)
-    return table
+def scheduled_run(airflow: LocalAirflow, dag_id: str) -> str:
+    """The run of the latest interval, which Airflow makes when a DAG is un-paused; not so of partition keys.
 
+    Where an interval has ended since the DAG was parsed, Airflow makes the run of the one before it, too, and first.
+    """
 
-def alert_table(aws: LocalAws) -> Table:
-    """What the stand-in for Slack was told."""
-    table = Table("channel", "message", title="Alerts")
-    for message in Control(aws.endpoint).slack_messages():
-        table.add_row(f"#{message['channel']}", escape(message["text"]))
-    return table
+    def made() -> list[dict[str, Any]]:
+        return list(airflow.pages(f"dags/{dag_id}/dagRuns", "dag_runs", order_by="-run_after"))
 
+    def due() -> bool:
+        following = airflow.api("GET", f"dags/{dag_id}")["next_dagrun_run_after"]
+        return following is None or datetime.fromisoformat(following) <= datetime.now(UTC)
 
-@contextlib.contextmanager
-def step(title: str) -> Iterator[Any]:
-    """A line that says what is going on, and how long it took."""
-    started = time.monotonic()
-    outcome = [True, ""]
-
-    def done(ok: bool, more: str) -> None:
-        outcome[:] = [ok, more]
-
-    with console.status(title) if console.is_terminal else contextlib.nullcontext():
-        yield done
-    mark = "[green]✓[/green]" if outcome[0] else "[red]✗[/red]"
-    console.print(f"{mark} {title}  [dim]{time.monotonic() - started:.1f} s  {outcome[1]}[/dim]")
+    wait_until(lambda: not due() and made() != [], 120, lambda: f"Airflow made no run of {dag_id}")
+    return str(made()[0]["dag_run_id"])
 
 
 def port(name: str, default: int) -> int:
@@ -254,4 +315,6 @@ def only_one_run() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # all is stopped; DuckDB's binding would tell at length of objects that are still there

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
+from local_aws.control import Control, ControlError
 
-from local_aws.control import Control
-
-BUCKET = "log-audit-archive"
 ACCOUNT = "123456789012"
 EVENTS_A_MONTH = 300
 APIS = {
@@ -41,20 +38,19 @@ class Sample:
 
 
 def load(
-    endpoint: str, *, now: datetime, months: int = 14, region: str = "ap-northeast-1"
+    endpoint: str, *, now: datetime, months: int = 14, region: str = "ap-northeast-1", account: str = ACCOUNT
 ) -> dict[str, dict[str, int]]:
-    """Load the bucket and the log groups, from the first of the month `months` ago until `now` (aware).
+    """Load the log groups, from the first of the month `months` ago until `now` (aware).
 
     Returns, per log group, the number of events per UTC month (``2026-03``).
     """
-    control = Control(endpoint)
-    _create_bucket(endpoint, region)
+    control, place = Control(endpoint), {"region": region, "account": account}
     first = month_start(now, -months)
     starts = {group: first for group in (*APIS, *FUNCTIONS)}
     starts["/aws/apigateway/payments-api"] = month_start(now, -3) + timedelta(days=14)
     summary = {}
     for group, start in starts.items():
-        control.create_log_group(group, region=region, creation_time_ms=_ms(start))
+        control.create_log_group(group, region=region, account=account, creation_time_ms=_ms(start))
         streams: dict[str, list[dict[str, Any]]] = defaultdict(list)
         counts: Counter[str] = Counter()
         for sample in generate(group, start, now):
@@ -67,18 +63,19 @@ def load(
             )
             counts[f"{datetime.fromtimestamp(sample.timestamp / 1000, UTC):%Y-%m}"] += 1
         for stream, events in streams.items():
-            control.put_events(group, stream, events, region=region)
+            control.put_events(group, stream, events, **place)
         summary[group] = dict(sorted(counts.items()))
     return summary
 
 
-def load_incident(endpoint: str, *, now: datetime, region: str = "ap-northeast-1") -> None:
+def load_incident(endpoint: str, *, now: datetime, region: str = "ap-northeast-1", account: str = ACCOUNT) -> None:
     """An incident for the checks to find: a burst of failing payments a few minutes ago, and one late event.
 
     The burst arrived in the last whole five minutes before `now` (aware), the late event two hours after its time,
     in the last day before 05:00 in Tokyo. The container that works through the orders is well.
     """
     control, dice = Control(endpoint), random.Random(7)  # noqa: S311
+    place = {"region": region, "account": account}
     burst = datetime.fromtimestamp(int(now.timestamp()) // 300 * 300 - 180, UTC)
     requests = [_access_log("/aws/apigateway/payments-api", burst, dice) for _ in range(150)]
     failing = [
@@ -88,17 +85,22 @@ def load_incident(endpoint: str, *, now: datetime, region: str = "ap-northeast-1
         {"timestamp": _ms(burst) + n * 100, "message": line, "ingestionTime": _ms(burst) + n * 100 + 900}
         for n, line in enumerate(failing)
     ]
-    control.put_events("/aws/apigateway/payments-api", "burst", events, region=region)
+    control.put_events("/aws/apigateway/payments-api", "burst", events, **place)
     sweep = now.replace(hour=20, minute=0, second=0, microsecond=0) - timedelta(days=1 if now.hour >= 20 else 2)
     arrival = _ms(sweep + timedelta(hours=12))
     message = "2026-01-01T00:00:00.000Z 8f5b0a4e-9d1c-4f7e-a6b2-3c2d1e0f9a8b Task timed out after 3.00 seconds"
     late = {"timestamp": arrival - 7_200_000, "message": message, "ingestionTime": arrival}
-    control.put_events("/aws/lambda/order-export", "late", [late], region=region)
-    control.create_log_group("/ecs/orders-worker", region=region, creation_time_ms=_ms(now - timedelta(days=30)))
+    control.put_events("/aws/lambda/order-export", "late", [late], **place)
+    month_ago = _ms(now - timedelta(days=30))
+    try:
+        control.create_log_group("/ecs/orders-worker", region=region, account=account, creation_time_ms=month_ago)
+    except ControlError as error:
+        if "already exists" not in str(error):  # it does at the second incident
+            raise
     lines = [
         {"timestamp": _ms(now) - n * 60_000, "message": f"INFO worked through order {n}"} for n in range(30, 0, -1)
     ]
-    control.put_events("/ecs/orders-worker", "ecs/worker/1", lines, region=region)
+    control.put_events("/ecs/orders-worker", "ecs/worker/1", lines, **place)
 
 
 def generate(group: str, start: datetime, now: datetime) -> Iterator[Sample]:
@@ -145,13 +147,6 @@ def export_policy(bucket: str, region: str, account: str = ACCOUNT) -> str:
         },
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
-def _create_bucket(endpoint: str, region: str) -> None:
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    s3 = boto3.client("s3", endpoint_url=endpoint, region_name=region, **keys)
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
-    s3.put_bucket_policy(Bucket=BUCKET, Policy=export_policy(BUCKET, region))
 
 
 def _month_of(group: str, month: datetime, dice: random.Random) -> list[Sample]:

@@ -8,6 +8,7 @@ CHOICES = {
     "athena_outcome": ("SUCCEEDED", "FAILED", "FAILED_RETRYABLE"),
     "export_outcome": ("COMPLETED", "FAILED", "EMPTY"),
     "ecs_event_disorder": ("NONE", "REVERSED", "SHUFFLED"),
+    "transport": ("TLS", "PLAIN"),
     "query_outcome": ("Complete", "Failed", "Timeout", "Cancelled", "Unknown"),
 }
 CHANNEL = re.compile(r"[a-z0-9_-]{1,80}")
@@ -40,6 +41,8 @@ class Settings:
     ecs_event_copies: int = 1
     ecs_event_disorder: str = "NONE"  # else a task's events wait for its end, then come reversed or shuffled
     sqs_delete_failures: int = 0  # so many of the next entries of DeleteMessageBatch fail; counts down
+    trail_lookups_per_second: float = 2.0  # of an account and region, as AWS has it; 0: no limit
+    transport: str = "TLS"  # what bucket policies take calls for; the stand-in itself serves plain HTTP on loopback
     slack_channels: tuple[str, ...] = ("log-audit", "log-audit-critical", "general")
     slack_rate_per_minute: int = 0  # posts to a channel, at once and then on average; 0: no limit
 

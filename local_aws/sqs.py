@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operat
 """
 
 import json
+import re
 import threading
 import time
 from collections import defaultdict
@@ -30,6 +31,7 @@ from local_aws.settings import SETTINGS
 # A wait on it lets other calls have the lock.
 LOCK_GIVEN_UP = threading.Condition(LOCK)
 POLL_SECONDS = 0.05
+URL_ACCOUNT = re.compile(r"/(\d{12})/[^/]+$")
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 RANGES = {
     "DelaySeconds": (0, 900),
@@ -38,7 +40,7 @@ RANGES = {
     "ReceiveMessageWaitTimeSeconds": (0, 20),
     "VisibilityTimeout": (0, 43_200),
 }
-ATTRIBUTES = frozenset({*RANGES, "Policy", "RedrivePolicy"})
+ATTRIBUTES = frozenset({*RANGES, "Policy", "RedrivePolicy", "SqsManagedSseEnabled"})
 NOT_IN_FLIGHT = (
     "Value {} for parameter ReceiptHandle is invalid. "
     "Reason: Message does not exist or is not available for visibility timeout change."
@@ -141,6 +143,16 @@ class LocalSqsResponse(SQSResponse):
     def parameters(self) -> dict[str, Any]:
         """The request's JSON body."""
         return json.loads(self.body or "{}")
+
+    def call_action(self) -> Any:
+        """Run one action; moto would take the caller's own queue of that name for another account's."""
+        url = str(self.parameters.get("QueueUrl", ""))
+        owner = URL_ACCOUNT.search(url)
+        if owner and owner[1] != self.current_account:
+            message = f"Access to the resource {url} is denied."
+            content = {"__type": "com.amazonaws.sqs#AccessDeniedException", "message": message}
+            return 403, {"x-amzn-errortype": "AccessDeniedException"}, json.dumps(content)
+        return super().call_action()
 
     def create_queue(self) -> Any:
         """CreateQueue, a standard one."""

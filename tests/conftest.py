@@ -1,5 +1,7 @@
 """Fixtures for all tests: the stand-in for AWS, over HTTP."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +18,25 @@ REGION = "ap-northeast-1"
 # A busy machine is no fault of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+STATUS = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[STATUS] = exitstatus
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The verdict is that of the tests: a run of which all had passed ended badly in the interpreter's end, among the
+    threads and bindings of DuckDB, of a browser and of servers."""
+    if STATUS in config.stash and not config.pluginmanager.hasplugin("dsession"):
+        config.get_terminal_writer().flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[STATUS])
 
 
 @pytest.fixture(scope="session")

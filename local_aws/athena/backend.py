@@ -22,6 +22,7 @@ from local_aws.athena.failures import QueryFailure, SyntaxFailure
 from local_aws.athena.requests import LOCATION, StartRequest, invalid
 from local_aws.athena.storage import Storage
 from local_aws.athena.workgroups import WorkGroup, WorkGroups
+from local_aws.errors import AwsError, NotImplementedByStandIn
 from local_aws.paging import without_none
 
 SELECTS = ("SELECT", "WITH", "(", "VALUES", "TABLE")
@@ -187,9 +188,29 @@ class LocalAthenaResponse(AthenaResponse):
         self.backend.local_groups.update(self.parameters)
         return "{}"
 
+    def delete_work_group(self) -> str:
+        """DeleteWorkGroup; one that has executions goes with them, or not at all."""
+        group = self.backend.local_groups.get(self.parameters["WorkGroup"])
+        if self.backend.local_executions.list(group.name) and not self.parameters.get("RecursiveDeleteOption"):
+            raise invalid(f"WorkGroup {group.name} is not empty")
+        self.backend.local_groups.delete(group.name)
+        self.backend.local_executions.drop(group.name)
+        return "{}"
+
     def get_work_group(self) -> str:
         """GetWorkGroup."""
         return json.dumps({"WorkGroup": self.backend.local_groups.get(self.parameters["WorkGroup"]).describe()})
+
+    def get_table_metadata(self) -> str:
+        """GetTableMetadata."""
+        given = self.parameters
+        if given["CatalogName"] != "AwsDataCatalog":
+            raise NotImplementedByStandIn("The stand-in has no data catalog but AwsDataCatalog.")
+        try:
+            table = self.backend.local_catalog.table(given["DatabaseName"].lower(), given["TableName"].lower())
+        except QueryFailure as error:
+            raise AwsError("MetadataException", f"EntityNotFoundException: {error.message}") from None
+        return json.dumps({"TableMetadata": table.describe()})
 
     def list_work_groups(self) -> str:
         """ListWorkGroups."""

@@ -1,6 +1,7 @@
 """Databases and tables: what DDL has made, for queries to find."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from local_aws.athena.failures import QueryFailure
 from local_aws.athena.projection import Projection
@@ -26,6 +27,21 @@ class Table:
     bucket: str
     prefix: str
     projection: Projection | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """The table as GetTableMetadata gives it."""
+        columns, partitions = (
+            [{"Name": column.name, "Type": column.type} for column in some] for some in (self.columns, self.partitions)
+        )
+        parameters = {"EXTERNAL": "TRUE", "location": f"s3://{self.bucket}/{self.prefix}", **dict(self.settings)}
+        return {
+            "Name": self.name,
+            "TableType": "EXTERNAL_TABLE",
+            "Columns": columns,
+            "PartitionKeys": partitions,
+            "Parameters": parameters,
+        }
 
 
 @dataclass(frozen=True)

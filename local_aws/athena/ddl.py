@@ -26,6 +26,7 @@ TEXT_OUTPUTS = (
     "org.apache.hadoop.hive.ql.io.IgnoreKeyTextOutputFormat",
 )
 # Properties that tell readers nothing about how to read.
+OWN = "log_audit."  # properties of the user's own: Athena keeps them, and heeds none
 HARMLESS = frozenset({"classification", "comment", "has_encrypted_data", "EXTERNAL"})
 TYPES = frozenset({"TEXT", "INT", "BIGINT", "DOUBLE", "BOOLEAN", "STRUCT", "ARRAY"})
 STATEMENTS = frozenset(
@@ -122,7 +123,10 @@ def _create_table(node: exp.Create) -> Statement:
 
     def run(catalog: Catalog, current: str) -> Rows:
         database = named.db.lower() or current
-        made = Table(database, name, tuple(columns), tuple(partitions), serde, bucket, prefix, projection)
+        made = Table(
+            *(database, name, tuple(columns), tuple(partitions), serde, bucket, prefix, projection),
+            settings=tuple(parts.settings.items()),
+        )
         catalog.create_table(made, exists)
         return []
 
@@ -161,7 +165,7 @@ class _Parts:
         self._location = ""
         for clause in clauses:
             self._take(clause)
-        read_elsewhere = ("projection.", "storage.location.template")
+        read_elsewhere = ("projection.", "storage.location.template", OWN)
         unknown = [key for key in self.settings if key not in HARMLESS and not key.startswith(read_elsewhere)]
         if unknown:
             raise Refused(f"the table property {unknown[0]}")

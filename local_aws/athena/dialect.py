@@ -1,7 +1,7 @@
 """Reading a SELECT: Athena's grammar where it is narrower than sqlglot's, and its `?` parameters.
 
 https://docs.aws.amazon.com/athena/latest/ug/select.html
-https://docs.aws.amazon.com/athena/latest/ug/querying-with-prepared-statements.html
+https://docs.aws.amazon.com/athena/latest/ug/querying-with-prepared-statements.html (`?` in WHERE only)
 """
 
 import logging
@@ -137,8 +137,13 @@ def without_comments(text: str) -> str:
 
 
 def bind(text: str, parameters: list[str]) -> str:
-    """Put each parameter, which must be a literal, in the place of its `?`."""
+    """Put each parameter, which must be a literal, in the place of its `?`.
+
+    Raises SyntaxFailure for a `?` outside of WHERE.
+    """
     marks = [token for token in _tokens(text) if token.token_type == TokenType.PLACEHOLDER]
+    if marks:
+        _check_places(parse_select(text))
     if len(marks) != len(parameters):
         raise QueryFailure(
             "INVALID_PARAMETER_USAGE",
@@ -149,6 +154,18 @@ def bind(text: str, parameters: list[str]) -> str:
             raise QueryFailure("INVALID_PARAMETER_USAGE", f"A parameter must be an SQL literal, not {value}")
         text = f"{text[: mark.start]} {_literal(value)} {text[mark.end + 1 :]}"
     return text
+
+
+def _check_places(tree: exp.Query) -> None:
+    for mark in tree.find_all(exp.Placeholder):
+        clause = mark.find_ancestor(exp.Where, exp.Query)
+        # The WHERE of an aggregate's FILTER is a part of the SELECT list.
+        if not isinstance(clause, exp.Where) or not isinstance(clause.parent, exp.Select):
+            near = mark.parent.sql(AthenaSelect)[:80] if mark.parent else "?"
+            raise SyntaxFailure(
+                f"mismatched input '?' ({near}): Athena takes parameters in WHERE only; move the condition into the "
+                "WHERE of this query or of one around it"
+            )
 
 
 def _literal(value: str) -> str:

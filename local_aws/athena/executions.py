@@ -102,6 +102,7 @@ class Execution:
             traceback.print_exc()
             self.ended, self.category = "FAILED", SYSTEM
             self.reason = f"GENERIC_INTERNAL_ERROR: the stand-in broke on this query: {error!r}"
+        self.interrupt = None  # it holds the connection, which is done with
         self.done = time.time()
 
     def _work(self, storage: Storage, lock: AbstractContextManager[Any]) -> None:
@@ -202,6 +203,12 @@ class Executions:
         if execution.request.token:
             self._by_token[execution.request.token] = execution
         POOL.submit(execution.run, self._storage, self._lock)
+
+    def drop(self, work_group: str) -> None:
+        """Forget the executions of a workgroup."""
+        for execution_id in self.list(work_group):
+            execution = self._executions.pop(execution_id)
+            self._by_token.pop(execution.request.token or "", None)
 
     def get(self, execution_id: str) -> Execution:
         """An execution; raises InvalidRequestException."""

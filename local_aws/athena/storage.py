@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from moto.s3.exceptions import MissingBucket
+from moto.s3.exceptions import AccessDeniedByLock, MissingBucket
 from moto.s3.models import FakeKey, s3_backends
 from moto.utilities.utils import get_partition
 
@@ -35,16 +35,18 @@ class Storage:
         return s3_backends[self.account][get_partition(self.region)]
 
     def has_bucket(self, bucket: str) -> bool:
-        """Whether there is such a bucket."""
+        """Whether there is such a bucket that the account may use."""
         try:
             self._s3.get_bucket(bucket)
-        except MissingBucket:
+        except (MissingBucket, AccessDeniedByLock):
             return False
         return True
 
     def objects(self, bucket: str, prefix: str) -> list[Stored]:
         """The objects beneath a prefix; hidden ones (``_`` or ``.`` at the start of the name) are passed over."""
         if not self.has_bucket(bucket):
+            if bucket in s3_backends.bucket_accounts:
+                raise QueryFailure("PERMISSION_DENIED", f"Access Denied: s3://{bucket}/ is another account's")
             raise QueryFailure("HIVE_FILESYSTEM_ERROR", f"The specified bucket does not exist: {bucket} (NoSuchBucket)")
         held = self._s3.get_bucket(bucket).keys.items()
         return [

@@ -23,6 +23,7 @@ UPDATES = (CONFIGURATION - {"ResultConfiguration"}) | {
     "ResultConfigurationUpdates",
     "RemoveBytesScannedCutoffPerQuery",
 }
+ENCRYPTIONS = ("SSE_S3",)
 ENGINE = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
 
 
@@ -37,12 +38,17 @@ class WorkGroup:
     description: str = ""
     state: str = "ENABLED"
     metrics: bool = False
+    encryption: dict[str, str] | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def configure(self, given: dict[str, Any]) -> None:
         """Take the configuration, or the update of one."""
         result = given.get("ResultConfiguration") or given.get("ResultConfigurationUpdates") or {}
-        require_known("ResultConfiguration", result, {"OutputLocation", "RemoveOutputLocation"})
+        known = {"OutputLocation", "RemoveOutputLocation", "EncryptionConfiguration"}
+        require_known("ResultConfiguration", result, known)
+        encryption = result.get("EncryptionConfiguration", self.encryption)
+        if encryption not in (None, *({"EncryptionOption": option} for option in ENCRYPTIONS)):
+            require_known("ResultConfiguration", {f"EncryptionConfiguration {encryption}": None}, set())
         if given.get("RequesterPaysEnabled") or given.get("EngineVersion", ENGINE)["SelectedEngineVersion"] not in (
             "AUTO",
             ENGINE["EffectiveEngineVersion"],
@@ -53,7 +59,7 @@ class WorkGroup:
             cutoff = None
         if cutoff is not None and cutoff < MIN_CUTOFF:
             raise invalid(f"BytesScannedCutoffPerQuery must be at least {MIN_CUTOFF} bytes, not {cutoff}")
-        self.cutoff = cutoff
+        self.cutoff, self.encryption = cutoff, encryption
         self.output = None if result.get("RemoveOutputLocation") else result.get("OutputLocation", self.output)
         self.enforced = given.get("EnforceWorkGroupConfiguration", self.enforced)
         self.metrics = given.get("PublishCloudWatchMetricsEnabled", self.metrics)
@@ -61,7 +67,9 @@ class WorkGroup:
     def describe(self) -> dict[str, Any]:
         """As GetWorkGroup gives it."""
         configuration = {
-            "ResultConfiguration": without_none({"OutputLocation": self.output}),
+            "ResultConfiguration": without_none(
+                {"OutputLocation": self.output, "EncryptionConfiguration": self.encryption}
+            ),
             "EnforceWorkGroupConfiguration": self.enforced,
             "PublishCloudWatchMetricsEnabled": self.metrics,
             "BytesScannedCutoffPerQuery": self.cutoff,
@@ -115,6 +123,12 @@ class WorkGroups:
         group.configure(updates)
         group.state = given.get("State", group.state)
         group.description = given.get("Description", group.description)
+
+    def delete(self, name: str) -> None:
+        """DeleteWorkGroup."""
+        if name == "primary":
+            raise invalid("Cannot delete primary work group")
+        del self._groups[self.get(name).name]
 
     def list(self) -> list[dict[str, Any]]:
         """ListWorkGroups."""

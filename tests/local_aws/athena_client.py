@@ -91,17 +91,17 @@ class Athena:
         assert status["State"] == "FAILED", status
         return str(status["StateChangeReason"])
 
-    def table(self, text: str, *parameters: str) -> list[tuple[str | None, ...]]:
+    def table(self, text: str, *parameters: str, **changes: Any) -> list[tuple[str | None, ...]]:
         """The rows that a query gives, the header first."""
-        execution = self.run(text, *parameters)
+        execution = self.run(text, *parameters, **changes)
         assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
         pages = self.athena.get_paginator("get_query_results").paginate(QueryExecutionId=execution["QueryExecutionId"])
         rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
         return [tuple(cell.get("VarCharValue") for cell in row) for row in rows]
 
-    def rows(self, text: str, *parameters: str) -> list[tuple[str | None, ...]]:
+    def rows(self, text: str, *parameters: str, **changes: Any) -> list[tuple[str | None, ...]]:
         """The rows without the header."""
-        return self.table(text, *parameters)[1:]
+        return self.table(text, *parameters, **changes)[1:]
 
     def value(self, expression: str) -> str | None:
         """What one expression gives."""

@@ -90,20 +90,22 @@ def test_a_failed_query_comes_back_by_its_token(athena: Athena) -> None:
 
 
 def test_parameters(athena: Athena) -> None:
-    text = "SELECT ?, ?, 5 -?, ? IS NULL -- why ?\nWHERE '?' = ?"
-    assert athena.rows(text, "'it''s 日本?'", "1.50", "-2", "null", "'?'") == [("it's 日本?", "1.50", "7", "true")]
-    assert athena.rows("SELECT n FROM (VALUES 1, 2, 3) AS t(n) WHERE n BETWEEN ? AND ? LIMIT ?", "2", "9", "1")
+    text = "SELECT '?' -- why ?\nWHERE 'it''s 日本?' = ? AND 1.50 = ? AND 5 -? = 7 AND ? IS NULL AND '?' = ?"
+    assert athena.rows(text, "'it''s 日本?'", "1.50", "-2", "null", "'?'") == [("?",)]
+    assert athena.rows("SELECT n FROM (VALUES 1, 2, 3) AS t(n) WHERE n BETWEEN ? AND ?", "2", "9") == [("2",), ("3",)]
 
 
 @pytest.mark.parametrize(
     ("text", "parameters"),
     [
-        ("SELECT ?", ["1", "2"]),
-        ("SELECT ?, ?", ["1"]),
-        ("SELECT ?", ["bare"]),
-        ("SELECT ?", ["'a' OR 1=1"]),
-        ("SELECT ?", ["'a"]),
-        ("SELECT ?", ["1; DROP TABLE t"]),
+        ("SELECT 1 WHERE 1 = ?", ["1", "2"]),
+        ("SELECT 1 WHERE ? = ?", ["1"]),
+        ("SELECT 1", ["1"]),
+        ("SELECT 1 WHERE 1 = ?", []),
+        ("SELECT 1 WHERE 1 = ?", ["bare"]),
+        ("SELECT 1 WHERE 'a' = ?", ["'a' OR 1=1"]),
+        ("SELECT 1 WHERE 'a' = ?", ["'a"]),
+        ("SELECT 1 WHERE 1 = ?", ["1; DROP TABLE t"]),
     ],
 )
 def test_parameters_must_be_literals_and_as_many(athena: Athena, text: str, parameters: list[str]) -> None:
@@ -111,7 +113,7 @@ def test_parameters_must_be_literals_and_as_many(athena: Athena, text: str, para
 
 
 def test_parameter_bounds(athena: Athena) -> None:
-    assert "1024" in error_of(lambda: athena.start("SELECT ?", f"'{'x' * 1023}'"))
+    assert "1024" in error_of(lambda: athena.start("SELECT 1 WHERE 'x' = ?", f"'{'x' * 1023}'"))
     assert "SELECT only" in error_of(lambda: athena.start("CREATE DATABASE x", "1"))
 
 
@@ -243,7 +245,7 @@ def test_what_is_not_heeded_is_refused(athena: Athena) -> None:
     refused = [
         lambda: athena.start("SELECT 1", ResultReuseConfiguration=reuse),
         lambda: athena.start("SELECT 1", QueryExecutionContext={"Catalog": "other"}),
-        lambda: athena.athena.delete_work_group(WorkGroup="x"),
+        lambda: athena.athena.create_named_query(Name="x", Database="x", QueryString="SELECT 1"),
         lambda: athena.start(
             "SELECT 1", ResultConfiguration={"OutputLocation": OUTPUT, "ExpectedBucketOwner": "123456789012"}
         ),

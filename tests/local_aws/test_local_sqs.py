@@ -242,7 +242,7 @@ def test_attributes_refused(sqs: Any, attributes: dict[str, str], code: str) -> 
     "call",
     [
         lambda sqs, url: sqs.create_queue(QueueName="q.fifo"),
-        lambda sqs, url: sqs.delete_queue(QueueUrl=url),
+        lambda sqs, url: sqs.add_permission(QueueUrl=url, Label="x", AWSAccountIds=["123456789012"], Actions=["*"]),
         lambda sqs, url: sqs.tag_queue(QueueUrl=url, Tags={"a": "b"}),
         lambda sqs, url: sqs.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g"),
     ],
