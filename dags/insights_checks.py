@@ -13,19 +13,23 @@ check. Each event is seen exactly once: after an outage, a paused DAG or a faile
 task's last lines say what to change. A check that takes longer than four minutes is stopped, so that the alerts of the
 others go out. Nothing needs to be cleared: the next run covers what this one missed.
 
-**By hand** *Trigger* and *Backfill* look at their own interval, touch no watermark, and alert only if you say so.
+**By hand** *Trigger* asks for a span, accounts and queries, and takes its own interval without a span, as *Backfill*
+does. They touch no watermark, and alert only if you say so.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable
 
+from log_audit import checks, forms
 from log_audit.callbacks import overdue_after, report_failed_run
 from log_audit.defaults import DEFAULT_ARGS
+from log_audit.links.owner import owner_links
 from log_audit.settings import load_settings
 from log_audit.tasks import INSIGHTS_CHECKS, look_and_alert
 
 settings = load_settings()
+files = checks.query_files(checks.FOLDER)
 
 with DAG(
     "insights_checks",
@@ -35,7 +39,8 @@ with DAG(
     default_args=DEFAULT_ARGS,
     on_failure_callback=report_failed_run,
     deadline=overdue_after(timedelta(minutes=10)),
-    params={"alert": Param(False, type="boolean", title="Alert", description="Tell Slack what this run finds.")},
+    params={**forms.span(), **forms.targets(settings.targets), **forms.queries(files), **forms.alert()},
+    owner_links=owner_links(settings.owner_link),
     doc_md=__doc__,
     tags=["log-audit", "checks"],
 ):

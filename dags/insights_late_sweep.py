@@ -14,14 +14,17 @@ change; the next run covers what this one missed.
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable
 
+from log_audit import checks, forms
 from log_audit.callbacks import overdue_after, report_failed_run
 from log_audit.defaults import DEFAULT_ARGS
+from log_audit.links.owner import owner_links
 from log_audit.settings import load_settings
 from log_audit.tasks import INSIGHTS_LATE_SWEEP, look_and_alert
 
 settings = load_settings()
+files = checks.query_files(checks.FOLDER)
 
 with DAG(
     "insights_late_sweep",
@@ -31,7 +34,8 @@ with DAG(
     default_args=DEFAULT_ARGS,
     on_failure_callback=report_failed_run,
     deadline=overdue_after(timedelta(hours=2)),
-    params={"alert": Param(False, type="boolean", title="Alert", description="Tell Slack what this run finds.")},
+    params={**forms.span(), **forms.targets(settings.targets), **forms.queries(files), **forms.alert()},
+    owner_links=owner_links(settings.owner_link),
     doc_md=__doc__,
     tags=["log-audit", "checks"],
 ):

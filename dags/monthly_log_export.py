@@ -11,16 +11,18 @@ has no more; `verify` reads every object that was written and counts its events;
 **When it is red** open the red task: its last lines say what to change. Then clear that task. Nothing is ever
 deleted, and nothing is exported twice.
 
-**By hand** Trigger with a *Partition Key* (Advanced Options) for one month, without one for the last month that
-is over; *Backfill* for a range of months, one run at a time, oldest first.
+**By hand** *Trigger* asks for a month and for accounts, and can be a dry run; without a month it is the last one that
+is over. *Backfill* archives a range of months, one run at a time, oldest first.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronPartitionTimetable, TaskGroup
 
+from log_audit import forms
 from log_audit.callbacks import overdue_after, report_failed_run
-from log_audit.defaults import DEFAULT_ARGS, export_pool
+from log_audit.defaults import DEFAULT_ARGS
+from log_audit.links.owner import owner_links
 from log_audit.operators.archive import PlanArchiveOperator
 from log_audit.operators.logs import CloudWatchLogsExportOperator
 from log_audit.settings import load_settings
@@ -36,6 +38,12 @@ with DAG(
     default_args=DEFAULT_ARGS,
     on_failure_callback=report_failed_run,
     deadline=overdue_after(timedelta(hours=30)),
+    params={
+        **forms.month(),
+        **forms.targets(settings.targets),
+        **forms.dry_run("which log groups would be exported"),
+    },
+    owner_links=owner_links(settings.owner_link),
     doc_md=__doc__,
     tags=["log-audit", "archive"],
 ):
@@ -43,7 +51,9 @@ with DAG(
         with TaskGroup(name):
             plan = PlanArchiveOperator(
                 task_id="plan",
+                task_display_name="Plan the month",
                 doc_md="Which log groups, which month, and what is left out and why.",
+                target=name,
                 archive=target.archive,
                 time_zone=settings.time_zone,
                 settle=settings.export.settle,
@@ -51,8 +61,9 @@ with DAG(
             )
             export = CloudWatchLogsExportOperator.partial(
                 task_id="export",
+                task_display_name="Export to S3",
                 doc_md="One AWS export task, unless the archive is sound. Its link opens the month in S3.",
-                pool=export_pool(name),
+                pool=settings.export_pool(name),
                 slot_timeout=settings.export.slot_timeout,
                 poll_seconds=settings.export.poll_seconds,
                 map_index_template=LOG_GROUP,

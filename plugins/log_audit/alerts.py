@@ -22,6 +22,7 @@ HEADER = 150
 BUDGET = 12_000  # of the 13,000 or so that Slack takes in all
 NOTE = 800
 TABLE_ROWS, TABLE_WIDTH = 10, 96
+CARDS, CARD_WIDTH = 2400, 200
 # Slack takes these for formatting at the edge of a word; an invisible joiner takes that away.
 MARK = re.compile(r"`|(?<![A-Za-z0-9])[*_~]|[*_~](?![A-Za-z0-9])")
 EVENT_TYPE = "log_audit_alert"
@@ -89,6 +90,26 @@ def finding_message(findings: Findings, say: Say, around: Surroundings) -> Messa
     return Message(text=cut(f"{title}: {headline}", NOTE), blocks=[*blocks, links])
 
 
+def digest_message(several: Sequence[Findings], around: Surroundings) -> Message:
+    """One message about several findings of one window that nobody needs to hurry for."""
+    first = several[0]
+    when = first.window.describe_both(around.zone)
+    title = cut(f"{SIGNS['info']} Digest of {first.key} · {first.target}", HEADER)
+    blocks: list[Block] = [{"type": "header", "text": {"type": "plain_text", "text": title}}, section(when)]
+    links = context(_link(around.run_url, "Airflow run") or "Airflow")
+    left_out = []
+    for findings in several:
+        named = section(f"*{escape(findings.title)}* · {findings.total:,} · {code(findings.query)}")
+        shown = [named, *_sample(findings)]
+        if _size([*blocks, *shown, links]) <= BUDGET and len(blocks) + len(shown) < 48:
+            blocks += shown
+        else:
+            left_out.append(findings.query)
+    if left_out:
+        blocks.append(context(f"No room for {', '.join(map(code, left_out))}; the run has them."))
+    return Message(text=cut(f"{title}: {when}", NOTE), blocks=[*blocks, links])
+
+
 def _size(blocks: Sequence[Block]) -> int:
     texts = [text for block in blocks for text in ([block["text"]] if "text" in block else block["elements"])]
     return sum(len(text["text"]) for text in texts)
@@ -97,18 +118,21 @@ def _size(blocks: Sequence[Block]) -> int:
 def _sample(findings: Findings) -> list[Block]:
     if not (findings.total and findings.rows):
         return []
-    shown = [section(code_block(table(findings.rows)))]
-    if findings.total > len(findings.rows):
-        shown.append(context(f"{len(findings.rows)} of {findings.total:,} are shown; the console has all."))
+    text, count = table(findings.rows)
+    shown = [section(code_block(text))]
+    if findings.total > count:
+        shown.append(context(f"{count} of {findings.total:,} are shown; the console has all."))
     return shown
 
 
 def _headline(findings: Findings, say: Say, around: Surroundings) -> str:
     when = findings.window.describe_both(around.zone)
-    where = f"{code(findings.query)} @ {code(findings.target)}"
+    where = f"{code(findings.query)} @ {code(findings.target)}" + (f" · {code(findings.key)}" if findings.key else "")
+    if findings.said:
+        return f"{'✅ ' if say.kind == 'recovered' else ''}{escape(findings.said)} · {where}"
     many = f"*{findings.total:,}* finding{'s' if findings.total != 1 else ''}"
     if say.kind in {"opened", "found"}:
-        return f"{many}, arrived {when} · {where}"
+        return f"{many}{' in' if findings.key else ', arrived'} {when} · {where}"
     incident = say.incident
     if say.kind == "update" and incident:
         news = f"{incident.untold:,} since the last message, {incident.total:,} in all"
@@ -119,31 +143,42 @@ def _headline(findings: Findings, say: Say, around: Surroundings) -> str:
     return f"cannot look at everything: {when} · {where}"
 
 
-def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows as aligned text, one line each: hostile line breaks and widths are tamed.
+def table(rows: Sequence[Mapping[str, str]]) -> tuple[str, int]:
+    """Rows as aligned text, one line each, and how many of them: hostile line breaks and widths are tamed.
 
-    What is the same in all rows is said once, above them, where there is room for it.
+    What is the same in all rows is said once, above them. Rows that are too wide for one line are told one below the
+    other, a line for each cell: half a time or half an error message helps nobody.
     """
     rows = rows[:TABLE_ROWS]
     names = list(dict.fromkeys(name for row in rows for name in row))
     same = [name for name in names if len(rows) > 1 and len({row.get(name) for row in rows}) == 1]
     names = [name for name in names if name not in same] or names
     cells = [[_flat(row.get(name, "")) for name in names] for row in rows]
-    widths = _widths(names, cells)
-    lines = [cut(f"{_flat(name)}: {_flat(rows[0][name])}", TABLE_WIDTH) for name in same if names != same]
+    above = [cut(f"{_flat(name)}: {_flat(rows[0][name])}", TABLE_WIDTH) for name in same if names != same]
+    widths = [max(map(len, column)) for column in zip(map(_flat, names), *cells, strict=True)]
+    if sum(widths) + 2 * len(widths) > TABLE_WIDTH:
+        return _cards(above, names, cells)
     for line in [[_flat(name) for name in names], *cells]:
-        padded = (cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True))
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        above.append("  ".join(padded).rstrip())
+    return "\n".join(above), len(rows)
 
 
-def _widths(names: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    """As wide as needed; where that is too much, the widest columns give way."""
-    columns = zip(names, *cells, strict=True)
-    widths = [max(len(text) for text in column) for column in columns]
-    while sum(widths) > TABLE_WIDTH and max(widths) > 8:
-        widths[widths.index(max(widths))] = max(8, max(widths) * 3 // 4)
-    return widths
+def _cards(above: list[str], names: Sequence[str], cells: Sequence[Sequence[str]]) -> tuple[str, int]:
+    """As many rows as fit, at least one, a line for each cell that is not empty."""
+    width = max(len(_flat(name)) for name in names)
+    text, count = "\n".join(above), 0
+    for row in cells:
+        lines = [
+            cut(f"{_flat(name).ljust(width)}  {cell}", CARD_WIDTH)
+            for name, cell in zip(names, row, strict=True)
+            if cell
+        ]
+        card = "\n".join(lines)
+        if count and len(text) + len(card) > CARDS:
+            break
+        text, count = "\n\n".join(filter(None, [text, card])), count + 1
+    return text, count
 
 
 def _flat(text: str) -> str:
@@ -165,7 +200,16 @@ def _advice(findings: Findings) -> list[Block]:
 
 def _links(findings: Findings, around: Surroundings) -> Block:
     links = [_link(findings.console, "Open in the console"), _link(around.run_url, "Airflow run")]
-    return context(*filter(None, links), f"{_amount(findings.bytes_scanned)} scanned")
+    return context(*filter(None, links), *_cost(findings))
+
+
+def _cost(findings: Findings) -> list[str]:
+    if not (findings.ids or findings.bytes_scanned):
+        return []
+    scanned = f"{_amount(findings.bytes_scanned)} scanned"
+    if findings.queue_ms is None or findings.engine_ms is None:
+        return [scanned]
+    return [f"{scanned}, {findings.queue_ms / 1000:.1f} s queued, {findings.engine_ms / 1000:.1f} s run"]
 
 
 def _link(url: str, label: str) -> str:

@@ -42,9 +42,10 @@ def report_failed_run(context: Any) -> None:
 
 
 class RunQueuedAt(BaseDeadlineReference):
-    """The moment a scheduled or manual run was queued; none for a backfill.
+    """The moment a scheduled or manual run was queued; none for a backfill, nor for a run that an asset starts.
 
-    All runs of a backfill are queued when it is made, so that their deadlines would be missed while they wait.
+    All runs of a backfill are queued when it is made, those of a replay or of a backlog of deliveries nearly so: their
+    deadlines would be missed while they wait for each other.
     """
 
     required_kwargs = {"dag_id", "run_id"}  # noqa: RUF012 - the interface wants a set
@@ -54,7 +55,7 @@ class RunQueuedAt(BaseDeadlineReference):
         from sqlalchemy import select
 
         run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
-        return None if run is None or run.run_type == "backfill" else run.queued_at
+        return None if run is None or run.run_type in ("backfill", "asset_triggered") else run.queued_at
 
 
 def overdue_after(limit: timedelta) -> DeadlineAlert:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from log_audit.links.owner import OWNER
 from log_audit.operators.retry import FailFast
 
 DEFAULT_ARGS: dict[str, Any] = {
-    "owner": "log-audit",
+    "owner": OWNER,
     # Five tries over about eight minutes outlast a passing fault of AWS or of a worker.
     "retries": 4,
     "retry_delay": timedelta(seconds=30),
@@ -16,8 +17,3 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": FailFast(),
 }
-
-
-def export_pool(target: str) -> str:
-    """The pool with one slot, deferred tasks counted: AWS runs one export at a time per account and region."""
-    return f"logs_export_{target}"

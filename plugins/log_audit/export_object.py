@@ -14,21 +14,25 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/S3Export.html
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from typing import IO, Protocol, cast
+
+from isal import igzip, isal_zlib  # as gzip and zlib, in less than half of their time
 
 from log_audit.archive import Count
 from log_audit.errors import VerificationError
 from log_audit.window import Window, iso
 
 BLOCK = 1 << 20
+DAMAGE = cast(tuple[type[Exception], ...], (EOFError, igzip.BadGzipFile, isal_zlib.error))  # its stubs name no class
+SHAPE = b"0000-00-00T00:00:00.000Z "  # a line that begins an event, every digit a 0
+DIGITS = bytes.maketrans(b"123456789", b"000000000")
 STAMP = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ", re.MULTILINE)
 
 
 class _Readable(Protocol):
     def read(self, amount: int = ..., /) -> bytes: ...
+    def readinto(self, into: bytearray, /) -> int | None: ...
 
 
 def count_events(key: str, body: _Readable, window: Window, size: int) -> Count:
@@ -41,10 +45,10 @@ def count_events(key: str, body: _Readable, window: Window, size: int) -> Count:
     """
     scan = _Scan(key, window)
     try:
-        with gzip.GzipFile(fileobj=cast(IO[bytes], body)) as text:  # it needs no more than read()
+        with igzip.IGzipFile(fileobj=cast(IO[bytes], body)) as text:  # it needs no more than these two
             while block := text.read(BLOCK):
                 scan.feed(block)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise VerificationError(f"{key} is damaged: {error}") from error
     scan.finish()
     return Count(scan.events, scan.ambiguous, size, scan.first, scan.last)
@@ -85,7 +89,21 @@ class _Scan:
     def _lines(self, text: bytes) -> None:
         if not self.started:
             self._check_beginning(text)
-        for stamp in STAMP.findall(text):
+        stamps = _stamps(text)
+        if stamps and stamps == sorted(stamps) and self._follow(stamps[0], stamps[-1]):
+            self.events += len(stamps)
+            self.earliest = min(self.earliest or stamps[0], stamps[0])
+            self.latest = max(self.latest, stamps[-1])
+            self.previous = stamps[-1]
+        else:
+            self._one_by_one(stamps)
+
+    def _follow(self, first: bytes, last: bytes) -> bool:
+        """Whether events from the first to the last of these times can come next."""
+        return self.low <= first and last < self.high and first >= self.previous
+
+    def _one_by_one(self, stamps: list[bytes]) -> None:
+        for stamp in stamps:
             if self.low <= stamp < self.high and stamp >= self.previous:
                 self.events += 1
                 self.earliest = min(self.earliest or stamp, stamp)
@@ -105,3 +123,11 @@ class _Scan:
                 f"{self.key} begins with an event of {match[1].decode()}, outside the window "
                 f"{self.low.decode()} .. {self.high.decode()}"
             )
+
+
+def _stamps(text: bytes) -> list[bytes]:
+    """The times of lines that begin with one. Where all do, it takes no regular expression to see that."""
+    heads = [line[: len(SHAPE)] for line in text.removesuffix(b"\n").split(b"\n")]
+    if b"".join(heads).translate(DIGITS) == SHAPE * len(heads):
+        return [head[:-1] for head in heads]
+    return STAMP.findall(text)

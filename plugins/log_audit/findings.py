@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from log_audit.window import Window, from_ms
 
 SAMPLE_ROWS = 10
 CELL = 300  # characters of a cell that people are shown
+EVENT_BYTES = 60_000  # of what an asset event says, as JSON: Airflow keeps every event, and pages of them are read
+SCHEDULE = ("schedule", "status", "expected", "seen", "failed", "missing", "late")  # what a table tells of each
+TEXTS = ("description", "runbook", "false_positives")  # which the query file holds
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,12 @@ class Findings:
     :param console: a link that opens the same query over the same window
     :param notes: what the reader must know: rows cut off, log groups missing, time not looked at
     :param missing: log groups that do not exist
+    :param key: the partition key of the window, where a run looks at one key alone
+    :param digest: stands for all the rows: the same findings of the same window have the same
+    :param queue_ms: how long the queries waited at AWS, milliseconds, where AWS says so
+    :param engine_ms: how long they ran
+    :param detail: what was looked at one by one, where the rows tell of what is wrong alone
+    :param said: what is the matter, in words, where counting findings does not say it
     """
 
     query: str
@@ -45,6 +56,12 @@ class Findings:
     false_positives: str = ""
     notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    key: str = ""
+    digest: str = ""
+    queue_ms: int | None = None
+    engine_ms: int | None = None
+    said: str = ""
+    detail: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def window(self) -> Window:
@@ -57,9 +74,80 @@ class Findings:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def summary(self) -> dict[str, Any]:
-        """For the asset event: all but the texts that the query file holds; rows only where there are findings."""
-        return {k: v for k, v in asdict(self).items() if k not in {"description", "runbook", "false_positives"}}
+    @property
+    def name(self) -> str:
+        """What it is called among those of other accounts and regions."""
+        return f"{self.target}/{self.query}"
+
+    def summary(self, most: int = SAMPLE_ROWS) -> dict[str, Any]:
+        """For the asset event: of a clean look only what it covered and cost; else all but the query file's texts.
+
+        :param most: rows
+        """
+        said = {key: value for key, value in asdict(self).items() if value or key in ("total", "bytes_scanned")}
+        left_out = {*TEXTS} if self.total else {*TEXTS, "title", "severity", "ids", "console", "digest"}
+        said = {key: value for key, value in said.items() if key not in left_out}
+        if self.detail:
+            said["detail"] = [_brief(entry) for entry in self.detail]
+        if len(self.rows) > most:
+            said |= {"rows": self.rows[:most], "rows_left_out": len(self.rows) - most}
+        return said
+
+
+def event_extra(looks: Sequence[Findings], links: Mapping[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """What the asset event of a run says of its looks: at most :data:`EVENT_BYTES`, and what it leaves out.
+
+    The totals stand apart, so that a database can sum them up without reading the rest: ``found`` and ``scanned``, by
+    target and query.
+
+    :param links: to the message in which people were told, by :attr:`Findings.name`
+    """
+    links = links or {}
+    for most in (SAMPLE_ROWS, 5, 2, 1, 0):
+        extra = {
+            **more,
+            "total": sum(look.total for look in looks),
+            "found": {look.name: look.total for look in looks if look.total},
+            "scanned": {look.name: look.bytes_scanned for look in looks if look.bytes_scanned},
+            "looks": [
+                {**look.summary(most), **({"slack": links[look.name]} if look.name in links else {})} for look in looks
+            ],
+        }
+        if _size(extra) <= EVENT_BYTES:
+            return extra
+    return _cut_down(extra)
+
+
+def _cut_down(extra: dict[str, Any]) -> dict[str, Any]:
+    """As many looks as fit, first those that have found something; no list of what was looked at one by one."""
+    looks = [{**look, "detail": []} for look in sorted(extra["looks"], key=lambda look: not look["total"])]
+    kept: list[dict[str, Any]] = []
+    room = EVENT_BYTES - _size({**extra, "looks": []}) - 100
+    for look in looks:
+        room -= _size(look) + 2
+        if room < 0:
+            break
+        kept.append(look)
+    return {**extra, "looks": kept, "looks_left_out": len(looks) - len(kept)}
+
+
+def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what was looked at: how many of each, and why it is not as it should be."""
+    said = {key: entry[key] for key in SCHEDULE if key in entry}
+    notes = entry.get("notes") or []
+    return said | ({"note": cut(notes[0])} if notes and entry.get("status") != "ok" else {})
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))
+
+
+def digest_of(several: Sequence[Findings]) -> Findings:
+    """What stands for several findings of one window that are told together."""
+    first = several[0]
+    together = hashlib.sha256("".join(findings.digest for findings in several).encode()).hexdigest()
+    total = sum(findings.total for findings in several)
+    return replace(first, query="digest", title="Digest", total=total, rows=[], digest=together, notes=[])
 
 
 def sample(rows: Iterable[Mapping[str, str]], most: int = SAMPLE_ROWS) -> list[dict[str, str]]:

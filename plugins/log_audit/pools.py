@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 
-from log_audit.defaults import export_pool
 from log_audit.settings import Settings, load_settings
 
 
 def pools(settings: Settings) -> dict[str, dict[str, object]]:
-    """Name to definition, one a target.
+    """Name to definition, one an account and region: one slot, deferred tasks counted.
 
     https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/pools.html
     """
     return {
-        export_pool(target): {
+        settings.export_pool(name): {
             "slots": 1,
-            "description": f"CloudWatch Logs exports in {settings.targets[target].region}: AWS runs one at a time",
+            "description": f"CloudWatch Logs exports in {target.region}: AWS runs one at a time",
             "include_deferred": True,
         }
-        for target in settings.targets
+        for name, target in settings.targets.items()
     }
 
 

@@ -14,17 +14,29 @@ from typing import Any, Literal, get_args
 import yaml
 
 from log_audit.errors import QueryFileError
+from log_audit.sql import literal, placeholders
 
 COMMENTS = {".sql": "--", ".insights": "#"}
 Severity = Literal["info", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 TEXTS = ("title", "severity", "description", "runbook", "false_positives")
 KEYS = {
-    ".sql": {*TEXTS, "parameters"},
+    ".sql": {*TEXTS, "parameters", "history_days"},
     ".insights": {*TEXTS, "log_groups", "log_group_sets", "look_back_minutes", "limit"},
 }
 LISTS = {"log_groups", "log_group_sets"}
-NUMBERS = {"look_back_minutes": (1, 14 * 24 * 60), "limit": (1, 100_000)}
+NUMBERS = {"look_back_minutes": (1, 14 * 24 * 60), "limit": (1, 100_000), "history_days": (1, 400)}
+# What every audit of a folder is given by its window; a header's parameters come on top.
+GIVEN = {
+    "aurora": ("cluster", "day", "first_hour", "last_hour"),
+    "cloudtrail": ("window_start", "window_end", "first_day", "last_day"),
+}
+# Beside plugins/; a managed Airflow takes no folder but dags/ and plugins/, so there it lies in dags/.
+_PLACES = [Path(__file__).resolve().parents[2] / place for place in ("include", "dags/include")]
+INCLUDE = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
+MACROS = INCLUDE / "sql" / "macros"
+MACRO = re.compile(r"\{\{\s*(\w*)\s*\}\}")
+HISTORY = "history_start"  # and this one, where the header has history_days
 
 # What a query only speaks of: text in quotes, regular expressions (elsewhere / divides), comments.
 OPAQUE = re.compile(
@@ -38,6 +50,21 @@ OPAQUE = re.compile(
 LIMIT = re.compile(r"(?:\A|\|)[\s_]*\b(limit)\s+\d", re.IGNORECASE)
 
 
+class PlainLoader(yaml.SafeLoader):
+    """YAML whose numbers can be written out again: Python refuses to do so with thousands of digits.
+
+    It raises what PyYAML lets through of a value that it takes for something else: ValueError among others.
+    """
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        number: int = super().construct_yaml_int(node)
+        str(number)  # raises ValueError, rather than a message that quotes it
+        return number
+
+
+PlainLoader.add_constructor("tag:yaml.org,2002:int", PlainLoader.construct_yaml_int)
+
+
 @dataclass(frozen=True)
 class QueryFile:
     """One query and what people need to know of it.
@@ -45,6 +72,7 @@ class QueryFile:
     :param name: the file's name without its ending
     :param severity: one of ``SEVERITIES``
     :param parameters: values for the query's placeholders (Athena)
+    :param history_days: how many days before the window's own the query reads as well (Athena)
     :param log_groups: names of log groups (Insights)
     :param log_group_sets: names of sets of log groups, which the settings define for each target (Insights)
     :param look_back_minutes: how late an event may arrive and still be seen by the regular run; None: the settings'
@@ -60,6 +88,7 @@ class QueryFile:
     runbook: str = ""
     false_positives: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    history_days: int | None = None
     log_groups: tuple[str, ...] = ()
     log_group_sets: tuple[str, ...] = ()
     look_back_minutes: int | None = None
@@ -93,13 +122,62 @@ def parse_query_file(text: str, path: Path) -> QueryFile:
     body = below.strip()
     if not body:
         raise QueryFileError(f"{path}:{length + 1}: there is no query below the header")
+    if path.suffix == ".sql":
+        body = _with_macros(body, path)
     if path.suffix == ".insights" and (line := _line_of_limit(below)):
         raise QueryFileError(f"{path}:{length + line}: rows would be cut off in silence; use the header's limit")
     values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in header.items()}
     query = QueryFile(name=path.stem, path=str(path), body=body, **values)
     if path.suffix == ".insights" and not (query.log_groups or query.log_group_sets):
         raise QueryFileError(f"{path}:1: name the log groups to search: log_groups or log_group_sets")
+    if path.suffix == ".sql":
+        _check_placeholders(query, path, above=length + below[: below.index(body[0])].count("\n"))
     return query
+
+
+def given_to(path: Path, history_days: int | None) -> set[str]:
+    """The names that an audit's window gives it, by the folder it stands in."""
+    return {*GIVEN.get(path.parent.name, ()), *([HISTORY] if history_days else [])}
+
+
+def _check_placeholders(query: QueryFile, path: Path, above: int) -> None:
+    """:param above: how many lines stand above the query"""
+    given = given_to(path, query.history_days)
+    try:
+        used = placeholders(query.body)
+        for name, value in query.parameters.items():
+            literal(name, value)
+    except QueryFileError as error:
+        line, _, complaint = str(error).partition(": ")
+        where = f"{path}:{int(line) + above}: {complaint}" if line.isdecimal() else f"{path}:1: parameters: {error}"
+        raise QueryFileError(where) from None
+    if taken := given & set(query.parameters):
+        raise QueryFileError(f"{path}:1: parameters: {', '.join(sorted(taken))} comes from the window; rename it")
+    for found in used:
+        if found.name not in given | set(query.parameters):
+            names = ", ".join(f":{name}" for name in sorted(given | set(query.parameters)))
+            raise QueryFileError(f"{path}:{found.line + above}: :{found.name} has no value; there are {names}")
+    if unused := set(query.parameters) - {found.name for found in used}:
+        raise QueryFileError(f"{path}:1: parameters: the query does not use {', '.join(sorted(unused))}")
+    if query.history_days and HISTORY not in {found.name for found in used}:
+        raise QueryFileError(f"{path}:1: history_days: the query does not use :{HISTORY}")
+
+
+def _with_macros(body: str, path: Path) -> str:
+    """The query with each ``{{ name }}`` replaced by the text of ``include/sql/macros/<name>.sql``, on one line.
+
+    So the lines of the query keep their numbers.
+    """
+
+    def text(found: re.Match[str]) -> str:
+        macro = MACROS / f"{found[1]}.sql"
+        if not macro.is_file():
+            known = ", ".join(sorted(file.stem for file in MACROS.glob("*.sql")))
+            raise QueryFileError(f"{path}: there is no macro {found[0]}; there are {known or 'none'}")
+        lines = macro.read_text(encoding="utf-8").splitlines()
+        return " ".join(line.strip() for line in lines if not line.startswith("--"))
+
+    return MACRO.sub(text, body)
 
 
 def _line_of_limit(query: str) -> int | None:
@@ -111,7 +189,7 @@ def _line_of_limit(query: str) -> int | None:
 
 def _header(text: str, path: Path) -> dict[str, Any]:
     try:
-        header = yaml.safe_load(text)
+        header = yaml.load(text, Loader=PlainLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise QueryFileError(f"{path}:{line}: the header is no YAML: {error.problem}") from None
@@ -158,10 +236,22 @@ def _complaint(key: str, value: Any) -> str | None:
         return f"{value!r} is no text; put it in quotes"
     if key in LISTS and not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
         return f"{value!r} is no list of names, such as [one, two]"
-    if key == "parameters" and not (isinstance(value, dict) and all(isinstance(name, str) for name in value)):
-        return f"{value!r} is no mapping of names to values"
+    if key == "parameters" and not _are_parameters(value):
+        return f"{value!r} is no mapping of names to texts, numbers or lists of them"
     if key in NUMBERS:
         low, high = NUMBERS[key]
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             return f"{value!r} is no whole number from {low} to {high}"
     return None
+
+
+def _are_parameters(value: Any) -> bool:
+    def is_one(item: Any) -> bool:
+        return isinstance(item, str | int | float)
+
+    return isinstance(value, dict) and all(
+        isinstance(name, str)
+        and name.isidentifier()
+        and (is_one(item) or (isinstance(item, list) and bool(item) and all(map(is_one, item))))
+        for name, item in value.items()
+    )

@@ -30,8 +30,13 @@ MARK = re.compile(
     r"|identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?",
     re.IGNORECASE,
 )
-# A string ends at the quote that has as many backslashes as the one it began with, or where the text was cut off.
-STRING = r"(?P<escape>\\*+)(?P<quote>[\"'])(?P<inside>.*?)(?:(?<!\\)(?P=escape)(?P=quote)|\Z)"
+# A string ends at the quote that has as many backslashes as the one it began with, or where the text was cut off. A
+# doubled quote is one within the string, as in SQL.
+STRING = (
+    r"(?P<escape>\\*+)(?P<quote>[\"'])"
+    r"(?P<inside>(?:[^\\\"']++|(?P=escape)(?P=quote)(?P=escape)(?P=quote)|.)*?)"
+    r"(?:(?<!\\)(?P=escape)(?P=quote)(?!(?P=escape)(?P=quote))|\Z)"
+)
 QUOTED = re.compile(rf"(?:[bru]{{1,2}}(?=[\"']))?{STRING}", re.DOTALL | re.IGNORECASE)
 BRACKETED = re.compile(rf"[\[{{](?P<all>(?:{STRING}|\\++|[^\"'\\\]}}]++)*)", re.DOTALL)
 WORD = re.compile(r"[^\s,;&\"']*")
@@ -55,7 +60,42 @@ ANYWHERE = (
     ),
 )
 
+# A statement in MySQL's words. Whatever stands in quotes or begins with a digit is a literal, and what the log cut off
+# within one is a literal to its end; names, in backticks too, and words stay. Aurora writes line breaks and tabs as \n,
+# \r, \t and \f, and OpenCSVSerde drops the backslash: such a letter may stand before a number.
+# https://dev.mysql.com/doc/refman/8.0/en/language-structure.html
+STATEMENT = re.compile(
+    r"""
+      (?P<literal>
+          [bnx]?'(?:[^'\\]++|\\.|'')*+(?:'|\\?\Z)
+        | "(?:[^"\\]++|\\.|"")*+(?:"|\\?\Z)
+        | `[^`]*+\Z
+        | (?:\d|[nrtf]++(?:0x|\d{4}))[\w$.]*+(?:(?<=e)[+-]\d++)?
+      )
+    | (?P<comment> /\*.*?(?:\*/|\Z) )
+    | (?P<line> \# | --(?=\s|\Z) )[^\n]*+
+    | `[^`]*+`
+    | [^\W\d][\w$]*+
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+
 Span = tuple[int, int]
+
+
+def mask_statement(sql: str) -> str:
+    """An SQL statement of MySQL without its values: ``?`` for each literal, comments without their text.
+
+    Values are read as MySQL reads them by default: within quotes, a backslash escapes the next character, and two
+    quotes are one.
+    """
+    return STATEMENT.sub(_piece, sql)
+
+
+def _piece(found: re.Match[str]) -> str:
+    if found["literal"]:
+        return "?"
+    return "/* */" if found["comment"] else found["line"] or found[0]
 
 
 class Redactor:
@@ -69,7 +109,11 @@ class Redactor:
         self._patterns = (*ANYWHERE, *(_compiled(pattern) for pattern in patterns))
 
     def text(self, text: str) -> str:
-        """The text with every secret replaced by ``***``."""
+        """The text with every secret replaced by ``***``, and whole: half a surrogate pair is no text to any database.
+
+        AWS's own services may cut a text within an emoji.
+        """
+        text = _whole(text)
         spans = [*_named(text), *(match.span("value") for match in HEADER.finditer(text))]
         for pattern in self._patterns:
             spans += (match.span() for match in pattern.finditer(text))
@@ -94,11 +138,23 @@ class Redactor:
         return MASK if SENSITIVE_FIELD.search(name) and not harmless else self.value(item)
 
 
+# What is masked whatever the settings say.
+ALWAYS = Redactor()
+
+
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise SettingsError(f"redaction.patterns: {pattern!r} is no regular expression: {error}") from None
+
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _named(text: str) -> Iterator[Span]:

@@ -36,6 +36,7 @@ class Incident:
     :param untold: findings of the windows since the last message
     :param told_at: end of the window of the last message, epoch ms
     :param told_rate: findings a minute in that window
+    :param link: to the message that opened it
     """
 
     since: int
@@ -45,6 +46,7 @@ class Incident:
     untold: int
     told_at: int
     told_rate: float
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,13 +176,16 @@ def counted_in(incident: Incident, findings: Findings) -> Incident:
     )
 
 
-def settled(watch: Watch, findings: Findings, said: Say | None) -> Watch:
-    """The record after a window is dealt with: its alert accepted by every channel, or nothing to say."""
+def settled(watch: Watch, findings: Findings, said: Say | None, link: str = "") -> Watch:
+    """The record after a window is dealt with: its alert accepted by every channel, or nothing to say.
+
+    :param link: to the message of this window
+    """
     incident = watch.incident
     if said is None:
         incident = counted_in(incident, findings) if incident and findings.total else incident
     elif said.kind == "opened" and said.incident:
-        incident = replace(said.incident, threads=dict(watch.sent))
+        incident = replace(said.incident, threads=dict(watch.sent), link=link)
     elif said.kind == "update" and said.incident:
         threads = watch.incident.threads if watch.incident else {}
         incident = replace(said.incident, threads=threads, untold=0, told_at=findings.end, told_rate=rate(findings))
@@ -208,9 +213,15 @@ def given_up_note(span: Window, catch_up: timedelta) -> str:
 
 def outbox_key(scope: str, findings: Findings) -> str:
     """What a message's metadata says it is about: the same for every attempt to send it."""
-    return f"{scope}/{findings.target}/{findings.query}/{findings.start}-{findings.end}"
+    return f"{record_key(scope, findings)}/{findings.start}-{findings.end}"
 
 
-def watch_key(scope: str, target: str, query: str) -> str:
-    """Where a check's record is kept. ``scope`` keeps the regular runs and the late sweep apart."""
+def record_key(scope: str, findings: Findings) -> str:
+    """Where the record of these findings is kept: that of their check, or one of their own by key and digest."""
+    parts = (check_key(scope, findings.target, findings.query), findings.key, findings.digest[:16])
+    return "/".join(filter(None, parts))
+
+
+def check_key(scope: str, target: str, query: str) -> str:
+    """Where a check's record is kept. ``scope`` keeps the pipelines apart, such as regular runs and the late sweep."""
     return f"{scope}/{target}/{query}"

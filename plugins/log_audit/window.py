@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from log_audit.errors import InvalidKeyError, WindowNotOverError
@@ -17,6 +18,9 @@ from log_audit.errors import InvalidKeyError, WindowNotOverError
 MONTH_KEY = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 DAY_KEY = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 HOUR_KEY = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2})", re.ASCII)
+Unit = Literal["hour", "day"]
+Zone = str | ZoneInfo
+KEY_FORMATS: dict[Unit, str] = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d"}
 YEARS = range(1970, 9999)  # what epoch milliseconds and datetime can both hold, with a zone's offset to spare
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,7 +67,7 @@ class Window:
             raise ValueError(f"a window must end after it starts: {iso(self.start)} .. {iso(self.end)}")
 
     @classmethod
-    def month(cls, key: str, tz: str | ZoneInfo) -> Window:
+    def month(cls, key: str, tz: Zone) -> Window:
         """The calendar month ``YYYY-MM`` in zone ``tz``.
 
         :raises InvalidKeyError: the key is malformed or names no month
@@ -72,24 +76,29 @@ class Window:
         return _span(key, "month", tz, (year, month, 1), (year + month // 12, month % 12 + 1, 1))
 
     @classmethod
-    def day(cls, key: str, tz: str | ZoneInfo) -> Window:
+    def day(cls, key: str, tz: Zone) -> Window:
         """The calendar day ``YYYY-MM-DD`` in zone ``tz``: 23 or 25 hours long when clocks change.
 
         :raises InvalidKeyError: the key is malformed or names no day of that zone
         """
-        date = _date(key, _numbers(key, DAY_KEY, "day", "2026-11-19"), "day")
-        return _between(key, "day", tz, date, date + timedelta(days=1))
+        first = _date(key, _numbers(key, DAY_KEY, "day", "2026-11-19"), "day")
+        return _between(key, "day", tz, first, first + timedelta(days=1))
 
     @classmethod
-    def hour(cls, key: str, tz: str | ZoneInfo) -> Window:
+    def hour(cls, key: str, tz: Zone) -> Window:
         """The hour ``YYYY-MM-DDTHH`` of the wall clock in zone ``tz``.
 
         An hour that clocks repeat is one window with both passes in it, so that no key is needed twice.
 
         :raises InvalidKeyError: the key is malformed, or clocks skip that hour
         """
-        date = _date(key, _numbers(key, HOUR_KEY, "hour", "2026-11-20T09"), "hour")
-        return _between(key, "hour", tz, date, date + timedelta(hours=1))
+        first = _date(key, _numbers(key, HOUR_KEY, "hour", "2026-11-20T09"), "hour")
+        return _between(key, "hour", tz, first, first + timedelta(hours=1))
+
+    @classmethod
+    def of(cls, key: str, unit: Unit, tz: Zone) -> Window:
+        """:meth:`hour` or :meth:`day`, by name."""
+        return cls.hour(key, tz) if unit == "hour" else cls.day(key, tz)
 
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
@@ -129,7 +138,7 @@ class Window:
         start, end = (datetime.fromtimestamp(-(-to_ms(b) // 1000), UTC) for b in (self.start, self.end))
         return start.strftime("%Y-%m-%dT%H:%M:%SZ"), end.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def require_over(self, now: datetime, settle: timedelta, tz: str | ZoneInfo) -> None:
+    def require_over(self, now: datetime, settle: timedelta, tz: Zone) -> None:
         """Refuse a window that has not ended, or ended less than ``settle`` before ``now``.
 
         :param now: the real clock, aware
@@ -145,12 +154,12 @@ class Window:
                 f"({iso(ready)})."
             )
 
-    def describe(self, tz: str | ZoneInfo) -> str:
+    def describe(self, tz: Zone) -> str:
         """The window in the zone's wall clock, for people."""
         start, end = (bound.astimezone(_zone(tz)) for bound in (self.start, self.end))
         return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {end.tzname()}"
 
-    def describe_both(self, tz: str | ZoneInfo) -> str:
+    def describe_both(self, tz: Zone) -> str:
         """The window in the zone's wall clock and in UTC, as short as it can be told without doubt."""
         local = [bound.astimezone(_zone(tz)) for bound in (self.start, self.end)]
         second = "%H:%M" if local[0].date() == local[1].date() else "%Y-%m-%d %H:%M"
@@ -161,7 +170,69 @@ class Window:
         )
 
 
-def month_keys_before(now: datetime, tz: str | ZoneInfo) -> Iterator[str]:
+def key_of(instant: datetime, unit: Unit, tz: Zone, back: int = 0) -> str:
+    """The key of the hour or day in which an instant (aware) lies, or of the one so many before it."""
+    for _ in range(back):
+        instant = Window.of(key_of(instant, unit, tz), unit, tz).start - timedelta.resolution
+    return instant.astimezone(_zone(tz)).strftime(KEY_FORMATS[unit])
+
+
+def keys_between(first: str, last: str, unit: Unit, tz: Zone) -> Iterator[str]:
+    """The keys of all hours or days from the first to the last, both included; none where they are the wrong way.
+
+    :raises InvalidKeyError: one of the two is malformed, or names no hour or day of that zone
+    """
+    end = Window.of(last, unit, tz).end
+    window = Window.of(first, unit, tz)
+    while window.start < end:
+        key = key_of(window.start, unit, tz)
+        yield key
+        window = Window.of(key_of(window.end, unit, tz), unit, tz)
+
+
+def local_time(ms: int, tz: Zone) -> str:
+    """An instant (epoch ms) on the zone's wall clock, for people."""
+    instant = from_ms(ms).astimezone(_zone(tz))
+    return f"{instant:%Y-%m-%d %H:%M:%S} {instant.tzname()}"
+
+
+def read_time(text: str, tz: Zone) -> datetime:
+    """An ISO time, in the zone where it names none of its own.
+
+    :raises InvalidKeyError: it is no time, or one of a year that no log can be of
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidKeyError(f"{text!r} is no time; write it like 2026-11-20T09:00") from None
+    if instant.year not in YEARS:
+        raise InvalidKeyError(f"{text!r} is no time to look at: the year must lie in {YEARS[0]} .. {YEARS[-1]}")
+    return instant if instant.tzinfo else instant.replace(tzinfo=_zone(tz))
+
+
+def wall_time(instant: datetime, tz: Zone) -> datetime:
+    """What the zone's wall clock shows at an instant (aware), without a zone of its own."""
+    return instant.astimezone(_zone(tz)).replace(tzinfo=None)
+
+
+def instant_of(wall: datetime, tz: Zone) -> datetime | None:
+    """The first UTC instant at which the zone's wall clock shows ``wall`` (naive).
+
+    None where clocks skip it, and within hours of the years 1 and 9999, where UTC's calendar ends.
+    """
+    try:
+        instant = wall.replace(tzinfo=_zone(tz), fold=0).astimezone(UTC)
+        return instant if wall_time(instant, tz) == wall else None
+    except OverflowError:
+        return None
+
+
+def days_before(key: str, days: int) -> str:
+    """The key of the day so many days before the day of an hour's or a day's key."""
+    return (date.fromisoformat(key[:10]) - timedelta(days=days)).isoformat()
+
+
+def month_keys_before(now: datetime, tz: Zone) -> Iterator[str]:
     """Month keys that are over at ``now``, the latest first.
 
     :param now: an aware datetime
@@ -173,7 +244,7 @@ def month_keys_before(now: datetime, tz: str | ZoneInfo) -> Iterator[str]:
         yield f"{number // 12:04d}-{number % 12 + 1:02d}"
 
 
-def last_settled_month(now: datetime, settle: timedelta, tz: str | ZoneInfo) -> str:
+def last_settled_month(now: datetime, settle: timedelta, tz: Zone) -> str:
     """The latest month that ended at least ``settle`` before ``now`` (aware)."""
     return next(key for key in month_keys_before(now, tz) if Window.month(key, tz).end + settle <= now)
 
@@ -184,7 +255,7 @@ def _plain_utc(instant: datetime) -> datetime:
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
 
 
-def _zone(tz: str | ZoneInfo) -> ZoneInfo:
+def _zone(tz: Zone) -> ZoneInfo:
     return tz if isinstance(tz, ZoneInfo) else ZoneInfo(tz)
 
 
@@ -205,11 +276,11 @@ def _date(key: str, numbers: tuple[int, ...], kind: str) -> datetime:
         raise InvalidKeyError(f"{key!r} is no {kind}: {error}") from None
 
 
-def _span(key: str, kind: str, tz: str | ZoneInfo, first: tuple[int, ...], after: tuple[int, ...]) -> Window:
+def _span(key: str, kind: str, tz: Zone, first: tuple[int, ...], after: tuple[int, ...]) -> Window:
     return _between(key, kind, tz, _date(key, first, kind), _date(key, after, kind))
 
 
-def _between(key: str, kind: str, tz: str | ZoneInfo, first: datetime, after: datetime) -> Window:
+def _between(key: str, kind: str, tz: Zone, first: datetime, after: datetime) -> Window:
     start, end = (_first_instant(wall, _zone(tz)) for wall in (first, after))
     if start == end:
         raise InvalidKeyError(f"{key!r} does not exist in {tz}: clocks skip that {kind}")

@@ -41,6 +41,8 @@ def facts_of_task(task):
         "type": task.task_type,
         "owner": task.owner,
         "doc_md": task.doc_md,
+        "display_name": task.task_display_name,
+        "links": sorted(link.name for link in task.operator_extra_links),
         "retries": task.retries,
         "retry_policy": type(task.retry_policy).__name__,
         "pool": task.pool,
@@ -48,15 +50,20 @@ def facts_of_task(task):
         "map_index_template": task.map_index_template,
     }
 
+def facts_of_param(param):
+    return {"description": param.description, **param.schema}
+
 def facts_of_dag(dag):
     stored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     return {
         "owner": dag.owner,
+        "owner_links": dag.owner_links,
         "tags": sorted(dag.tags),
         "doc_md": dag.doc_md,
         "catchup": dag.catchup,
         "timetable": type(dag.timetable).__name__,
         "max_active_runs": dag.max_active_runs,
+        "params": {name: facts_of_param(dag.params.get_param(name)) for name in dag.params},
         "tasks": {task.task_id: facts_of_task(task) for task in dag.tasks},
         "tasks_when_stored": sorted(task.task_id for task in stored.tasks),
     }
@@ -179,7 +186,8 @@ def test_every_dag_has_an_owner_a_tag_and_a_description(dags):
 
 
 def test_every_dag_has_a_timetable_and_does_not_catch_up_by_itself(dags):
-    assert [name for name, dag in dags.items() if dag["timetable"] == "NullTimetable"] == []
+    by_hand = {"athena_tables", "aurora_replay"}
+    assert {name for name, dag in dags.items() if dag["timetable"] == "NullTimetable"} == by_hand
     assert [name for name, dag in dags.items() if dag["catchup"]] == []
     assert [name for name, dag in dags.items() if dag["max_active_runs"] < 1] == []
 
@@ -192,6 +200,8 @@ def test_what_matters_is_said_in_the_dags_own_file(file):
         said = {keyword.arg: keyword.value for keyword in call.keywords}
         needed = {"schedule", "catchup", "max_active_runs", "default_args", "doc_md", "tags"}
         needed |= {"on_failure_callback", "deadline"}
+        if "@continuous" in ast.unparse(said["schedule"]):
+            needed.remove("deadline")  # its run waits for as long as nothing happens
         assert needed - set(said) == set()
         assert ast.unparse(said["catchup"]) == "False"
         assert ast.unparse(said["doc_md"]) == "__doc__"
@@ -211,6 +221,85 @@ def test_every_task_is_tried_again_and_fails_fast(tasks):
 
 def test_every_task_is_described(tasks):
     assert [name for name, task in tasks.items() if not (task["doc_md"] or "").strip()] == []
+
+
+def test_every_task_has_a_name_for_people(tasks):
+    assert [name for name, task in tasks.items() if task["display_name"] in (None, name.split(".", 1)[1])] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "links"),
+    [
+        ("monthly_log_export.tokyo.export", ["Archive in S3"]),
+        ("monthly_log_export.tokyo.manifest", ["Archive in S3", "Logs Insights"]),
+        ("archive_recheck.tokyo.recheck.late_events", ["Logs Insights"]),
+        ("insights_checks.look", ["Logs Insights"]),
+        ("aurora_audit.audit", ["Query Results"]),
+        ("cloudtrail_audit.audit", ["Query Results"]),
+        ("cloudtrail_audit.schedule_health", ["Event history", "Query Results"]),
+        ("ecs_log_delivery.record", ["ECS task"]),
+        ("athena_tables.table", ["Query Results"]),
+        ("insights_late_sweep.look", ["Logs Insights"]),
+        ("archive_recheck.tokyo.recheck.export", ["Archive in S3"]),
+        ("archive_recheck.tokyo.manifest", ["Archive in S3", "Logs Insights"]),
+        *((f"{dag}.alert", ["Slack message"]) for dag in ("insights_checks", "insights_late_sweep")),
+        *((f"{dag}.alert", ["Slack message"]) for dag in ("aurora_audit", "cloudtrail_audit")),
+        ("ecs_log_delivery.settle", ["Slack message"]),
+    ],
+)
+def test_tasks_link_to_what_they_did(tasks, task, links):
+    assert tasks[task]["links"] == links
+
+
+def test_the_owner_leads_to_the_page_or_to_what_the_settings_say(dags, tmp_path):
+    assert {name: dag["owner_links"] for name, dag in dags.items()} == {name: {} for name in dags}
+    base = {"AIRFLOW__API__BASE_URL": "https://airflow.example.com/a/"}
+    page = parse(tmp_path, **base)["dags"]
+    assert {name: dag["owner_links"]["log-audit"] for name, dag in page.items()} == dict.fromkeys(
+        dags, "https://airflow.example.com/a/plugin/log-audit/log-audit/"
+    )
+    settings = (PROJECT / "include" / "settings.yaml").read_text()
+    (tmp_path / "settings.yaml").write_text(f"{settings}\nowner_link: mailto:audit@example.com\n")
+    told = parse(tmp_path, LOG_AUDIT_SETTINGS=str(tmp_path / "settings.yaml"), **base)["dags"]
+    assert {name: dag["owner_links"] for name, dag in told.items()} == {
+        name: {"log-audit": "mailto:audit@example.com"} for name in dags
+    }
+
+
+FORMS = {
+    "monthly_log_export": ["month", "targets", "dry_run"],
+    "archive_recheck": ["month", "targets", "dry_run"],
+    "insights_checks": ["from", "to", "targets", "queries", "alert"],
+    "insights_late_sweep": ["from", "to", "targets", "queries", "alert"],
+    "aurora_audit": ["window", "queries", "alert"],
+    "aurora_replay": ["cluster", "from", "to", "alert", "dry_run"],
+    "cloudtrail_audit": ["day", "targets", "queries", "alert"],
+    "athena_tables": ["targets", "dry_run"],
+    "ecs_log_delivery": [],
+}
+
+
+def test_forms_ask_for_what_a_run_can_be_told(dags):
+    assert {name: list(dag["params"]) for name, dag in dags.items()} == FORMS
+    for dag in dags.values():
+        for name, param in dag["params"].items():
+            assert param["title"], name
+            assert param["description"], name
+            assert param["type"], name
+
+
+def test_forms_offer_what_there_is_to_choose(dags):
+    def choice(dag, name):
+        return dags[dag]["params"][name]["items"]["enum"]
+
+    assert choice("monthly_log_export", "targets") == ["tokyo"]
+    assert "schedule_health" in choice("cloudtrail_audit", "queries")
+    assert choice("aurora_audit", "queries") == sorted(
+        file.stem for file in (PROJECT / "include/sql/audits/aurora").glob("*.sql")
+    )
+    assert choice("insights_checks", "queries") == sorted(
+        file.stem for file in (PROJECT / "include/insights").iterdir() if file.suffix == ".insights"
+    )
 
 
 def test_every_mapped_task_names_its_instances(tasks):
@@ -284,7 +373,7 @@ OURS = PLUGINS / "log_audit"
 AWS = ("boto3", "botocore", "aiobotocore", "airflow.providers.amazon")
 PURE_NAMES = (
     *("window", "errors", "settings", "archive", "export_object"),
-    *("query_file", "checks", "watch", "findings", "redaction", "alerts"),
+    *("query_file", "checks", "watch", "findings", "redaction", "alerts", "polling"),
 )
 PURE = [OURS / f"{name}.py" for name in PURE_NAMES]
 

@@ -153,11 +153,30 @@ def test_a_code_block_ends_where_it_should(text):
     assert block.endswith("```")
 
 
-def test_a_table_is_narrow_and_one_line_a_row():
-    lines = table([{"a": "x" * 500, "b": "line\nbreak", "c": "短い"}] * 30).split("\n")
-    assert len(lines) == 11
-    assert all(len(line) <= 120 for line in lines)
-    assert "line↵break" in lines[1]
+def test_a_table_is_one_line_a_row_and_tames_what_is_in_it():
+    text, shown = table([{"name": f"n{n}", "b": "line\nbreak", "c": "短い\u202e"} for n in range(30)])
+    lines = text.split("\n")
+    assert shown == 10
+    assert lines[:2] == ["b: line↵break", "c: 短い "]
+    assert lines[2:4] == ["name", "n0"]
+
+
+def test_rows_that_are_too_wide_stand_one_below_the_other():
+    rows = [{"time": f"2026-11-20T00:00:0{n}.000Z", "message": "x" * 90, "empty": ""} for n in range(3)]
+    text, shown = table(rows)
+    assert shown == 3
+    assert text.count("2026-11-20T00:00:0") == 3  # none of the times is cut
+    assert "empty  \n" not in text
+
+
+@pytest.mark.parametrize("width", [90, 500, 50_000])
+def test_cards_fit_into_a_section_and_say_how_many_are_shown(width):
+    rows = [{f"column_{c}": f"{n} " + "y" * width for c in range(8)} for n in range(10)]
+    text, shown = table(rows)
+    assert 1 <= shown < 10
+    assert len(text) <= 2900
+    message = finding_message(replace(FOUND, total=10, rows=rows), Say("found", in_thread=False, incident=None), AROUND)
+    assert f"{shown} of 10 are shown" in str(message.blocks)
 
 
 def test_a_failed_run_is_one_message():

@@ -25,10 +25,11 @@ MEGABYTE = 1 << 20
 
 
 class Body:
-    """What S3 hands out: compressed bytes, from ``read`` alone."""
+    """What S3 hands out: compressed bytes, from ``read`` and ``readinto`` alone."""
 
     def __init__(self, data):
-        self.read = io.BytesIO(data).read
+        stream = io.BytesIO(data)
+        self.read, self.readinto = stream.read, stream.readinto
 
 
 def count(data):
@@ -217,6 +218,11 @@ class Stream:
                 return b""
             self.part = io.BytesIO(part)
         return piece
+
+    def readinto(self, into):
+        piece = self.read(len(into))
+        into[: len(piece)] = piece
+        return len(piece)
 
 
 @pytest.mark.parametrize("make", [many_members, one_member])

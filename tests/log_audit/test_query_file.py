@@ -32,7 +32,7 @@ AUDIT = """\
 -- severity: critical
 -- parameters: {admins: "admin,root", most: 3, ratio: 0.5}
 
-SELECT * FROM audit WHERE username = :admins -- and so on
+SELECT * FROM audit WHERE username = :admins AND hits > :most * :ratio -- and so on: :not_this
 """
 SQL = Path("audits/logins.sql")
 INSIGHTS = Path("checks/errors.insights")
@@ -73,7 +73,7 @@ def test_an_audit_with_parameters():
     query = parse_query_file(AUDIT, SQL)
     assert (query.name, query.severity) == ("logins", "critical")
     assert query.parameters == {"admins": "admin,root", "most": 3, "ratio": 0.5}
-    assert query.body == "SELECT * FROM audit WHERE username = :admins -- and so on"
+    assert query.body.startswith("SELECT")
     assert query.log_groups == query.log_group_sets == ()
 
 
@@ -290,6 +290,7 @@ LINE = st.sampled_from(
 @example(text="# !!omap [title: t]\nx", path=INSIGHTS)
 @example(text="# &a title: *a\nx", path=INSIGHTS)
 @example(text="# &a [*a]\nx", path=INSIGHTS)
+@example(text="# title: t\n# severity: 0x" + "f" * 5000 + "\nx", path=INSIGHTS)
 def test_any_text_is_a_query_or_a_query_file_error(text, path):
     try:
         query = parse_query_file(text, path)
@@ -299,3 +300,50 @@ def test_any_text_is_a_query_or_a_query_file_error(text, path):
         assert query.title
         assert query.severity in SEVERITIES
         assert query.body
+
+
+# Placeholders
+
+AURORA = Path("audits/aurora/logins.sql")
+
+
+def audit_error(body, *header):
+    lines = "".join(f"-- {line}\n" for line in ("title: t", "severity: low", *header))
+    return error_of(f"{lines}\n\n  {body}", AURORA)
+
+
+def test_the_window_and_the_header_give_placeholders_their_values():
+    text = (
+        "-- title: t\n-- severity: low\n-- history_days: 30\n-- parameters: {users: [admin, 7]}\n"
+        "SELECT ':x' WHERE :cluster = :day AND :first_hour <= :last_hour AND :history_start = :users -- :y"
+    )
+    query = parse_query_file(text, AURORA)
+    assert (query.history_days, query.parameters) == (30, {"users": ["admin", 7]})
+
+
+def test_a_placeholder_without_a_value_names_its_line():
+    message = audit_error("SELECT 1\nWHERE :day = :user", "parameters: {usr: a}")
+    assert message == f"{AURORA}:7: :user has no value; there are :cluster, :day, :first_hour, :last_hour, :usr"
+
+
+def test_an_audit_of_another_folder_has_no_window_of_aurora():
+    assert ":day has no value" in error_of("-- title: t\n-- severity: low\nSELECT :day", SQL)
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "complaint"),
+    [
+        (["parameters: {a: 1}"], "SELECT 1", ":1: parameters: the query does not use a"),
+        (["parameters: {day: 1}"], "SELECT :day", ":1: parameters: day comes from the window; rename it"),
+        (["parameters: {a: ['x,y']}"], "SELECT :a", ":1: parameters: :a: 'x,y' holds a comma"),
+        (["parameters: {a: {b: 1}}"], "SELECT :a", ":3: parameters: "),
+        (["parameters: {a: []}"], "SELECT :a", ":3: parameters: "),
+        (["parameters: {a-b: 1}"], "SELECT :a", ":3: parameters: "),
+        (["history_days: 0"], "SELECT :history_start", ":3: history_days: 0 is no whole number"),
+        (["history_days: 3"], "SELECT :day", ":1: history_days: the query does not use :history_start"),
+        ([], "SELECT\n'x", ":6: what begins with ' here has no end"),
+        ([], "SELECT :history_start", ":5: :history_start has no value"),
+    ],
+)
+def test_what_is_wrong_with_an_audit_is_said_with_its_line(header, body, complaint):
+    assert audit_error(body, *header).startswith(f"{AURORA}{complaint}")

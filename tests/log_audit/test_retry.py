@@ -1,5 +1,7 @@
 """Which failures are worth another try."""
 
+from types import SimpleNamespace
+
 import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 from botocore.exceptions import (
@@ -39,6 +41,16 @@ def test_our_permanent_errors_fail_at_once_and_say_why(error):
     decided = decision(error("broken"))
     assert decided.action is RetryAction.FAIL
     assert decided.reason.startswith("no retry")
+
+
+def test_a_role_that_cannot_be_assumed_is_told_with_its_connection():
+    words = (
+        "User: arn:aws:iam::1:user/x is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::2:role/y"
+    )
+    told = decision(
+        errors.CredentialsError(f"the role cannot be assumed with the Airflow connection 'aws_b' ({words})")
+    )
+    assert "the Airflow connection 'aws_b'" in told.reason
 
 
 @pytest.mark.parametrize("error", [error for error in OURS if not issubclass(error, PermanentError)])
@@ -150,3 +162,18 @@ def test_a_decision_depends_on_the_error_alone_and_keeps_the_tasks_own_back_off(
 def test_what_passes_by_itself_is_retried_whatever_its_status(status, code):
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     assert FailFast().evaluate(ClientError(answer, "HeadObject"), 1, 4).action is RetryAction.DEFAULT
+
+
+def test_a_missing_right_is_told_in_a_sentence_that_names_the_dags_policy():
+    who = "User: arn:aws:sts::123456789012:assumed-role/airflow/Airflow_aws_default"
+    said = (
+        f"{who} is not authorized to perform: logs:StopQuery on resource: * because no identity-based policy allows it"
+    )
+    refused = answer(400, "AccessDeniedException")
+    refused.args = (said,)
+    task = SimpleNamespace(dag_id="insights_checks")
+    for error in (refused, ExportError(f"the trigger says: {said}"), VerificationError(said)):
+        decided = FailFast().evaluate(error, 1, 4, context={"ti": task})
+        assert decided.action is RetryAction.FAIL
+        assert decided.reason.startswith("not allowed: logs:StopQuery on * (role airflow of account 123456789012); ")
+        assert "InsightsChecksPolicy in include/cloudformation/log_audit.yaml" in decided.reason

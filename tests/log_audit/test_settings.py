@@ -1,6 +1,7 @@
 """The settings file: the shipped one loads, and what is wrong with another is said in words."""
 
 import copy
+import re
 from contextlib import suppress
 from datetime import date, timedelta
 from functools import reduce
@@ -77,7 +78,8 @@ def test_the_shipped_file_loads():
 
 
 def test_the_shipped_file_shows_every_key_that_has_a_default():
-    assert set(SHIPPED) == set(Settings.model_fields)
+    without = re.findall(r"(?m)^# (\w+): \S+$", DEFAULT_FILE.read_text(encoding="utf-8"))
+    assert {*SHIPPED, *without} == set(Settings.model_fields)
     assert set(SHIPPED["export"]) == set(Export.model_fields)
 
 
@@ -261,6 +263,11 @@ def test_settings_that_can_be_are_taken(write, changes):
             id="a bad pattern",
         ),
         pytest.param(
+            [("redaction.patterns", ["a{99999999999}"])],
+            ["redaction.patterns.0: 'a{99999999999}' is no regular expression"],
+            id="a pattern that is too much",
+        ),
+        pytest.param(
             [("targets.osaka", target(bucket="log-audit-archive", log_groups=[{"name_prefix": "/x"}]))],
             ["targets.tokyo and targets.osaka would both archive to s3://log-audit-archive/", "a prefix of its own"],
             id="one place for two targets",
@@ -393,3 +400,122 @@ def test_text_that_yaml_stumbles_over_is_an_error_with_the_file(write, tmp_path,
     file.write_text(text)
     with pytest.raises(SettingsError, match=r"odd\.yaml"):
         load_settings(file)
+
+
+# Aurora and CloudTrail
+
+AURORA = {
+    "location": "s3://logs/audit",
+    "queue": "https://sqs.ap-northeast-1.amazonaws.com/123456789012/tasks",
+    "clusters": {"orders": {"ecs_cluster": "batch", "command": ["orders"]}},
+}
+
+
+def with_aurora(**changes):
+    return {**target(log_groups=[{"name": "/orders"}]), "aurora": {**AURORA, **changes}}
+
+
+@pytest.mark.parametrize(
+    ("targets", "complaint"),
+    [
+        pytest.param(
+            {
+                "a": with_aurora(
+                    clusters={**AURORA["clusters"], "other": {"ecs_cluster": "batch", "command": ["orders"]}}
+                )
+            },
+            "clusters.orders and clusters.other are shipped by the same task",
+            id="one task for two clusters",
+        ),
+        pytest.param(
+            {
+                "a": with_aurora(
+                    clusters={
+                        "orders": {"ecs_cluster": "batch", "command": ["a"], "folder": "x"},
+                        "x": {"ecs_cluster": "batch", "command": ["b"]},
+                    }
+                )
+            },
+            "share the folder x",
+            id="one folder for two clusters",
+        ),
+        pytest.param(
+            {"a": with_aurora(clusters={"orders": {"ecs_cluster": "b", "command": ["o"], "silent_after_hours": 1}})},
+            "silent_after_hours 1.0 must be more than the hour it ships",
+            id="silent sooner than it can ship",
+        ),
+        pytest.param(
+            {"a": with_aurora(clusters={"orders": {"ecs_cluster": "batch", "command": []}})},
+            "targets.a.aurora.clusters.orders.command",
+            id="no command",
+        ),
+        pytest.param({"a": with_aurora(queue="tasks")}, "targets.a.aurora.queue", id="a queue that is no URL"),
+        pytest.param(
+            {"a": with_aurora(location="s3://logs/audit/")}, "targets.a.aurora.location", id="a slash too many"
+        ),
+        pytest.param(
+            {
+                "a": with_aurora(),
+                "b": {
+                    **with_aurora(clusters={"pay": {"ecs_cluster": "b", "command": ["p"]}}),
+                    "region": "us-east-1",
+                    "archive": {"bucket": "elsewhere", "log_groups": [{"name": "/orders"}]},
+                },
+            },
+            "share the queue https://sqs.ap-northeast-1",
+            id="one queue for two targets",
+        ),
+        pytest.param(
+            {
+                "a": with_aurora(),
+                "b": {
+                    **with_aurora(queue=None),
+                    "region": "us-east-1",
+                    "archive": {"bucket": "elsewhere", "log_groups": [{"name": "/orders"}]},
+                },
+            },
+            "both have an Aurora cluster 'orders'",
+            id="one name for two clusters",
+        ),
+        pytest.param(
+            {
+                "a": with_aurora(),
+                "b": {
+                    **with_aurora(queue=None, clusters={"pay": {"ecs_cluster": "b", "command": ["p"]}}),
+                    "archive": {"bucket": "elsewhere", "log_groups": [{"name": "/orders"}]},
+                },
+            },
+            "would make the same tables in the database log_audit",
+            id="one table for two targets",
+        ),
+        pytest.param(
+            {
+                "a": {
+                    **target(log_groups=[{"name": "/orders"}]),
+                    "cloudtrail": {"accounts": ["123456789012"], "regions": ["us-east-1"]},
+                }
+            },
+            "schedules: table needs the location",
+            id="a table without a place",
+        ),
+    ],
+)
+def test_aurora_and_cloudtrail_that_cannot_work_are_refused(write, targets, complaint):
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write({"time_zone": "UTC", "targets": targets}))
+    assert complaint in str(caught.value)
+
+
+def test_aurora_in_two_accounts(write):
+    other = {
+        **with_aurora(queue=None, clusters={"pay": {"ecs_cluster": "b", "command": ["p"], "ships": "day"}}),
+        "region": "us-east-1",
+        "archive": {"bucket": "elsewhere", "log_groups": [{"name": "/orders"}]},
+    }
+    loaded = load_settings(write({"time_zone": "UTC", "targets": {"a": with_aurora(), "b": other}}))
+    assert {name: entry[0] for name, entry in loaded.aurora_clusters.items()} == {"orders": "a", "pay": "b"}
+    assert loaded.aurora_clusters["pay"][2].silent_after == timedelta(hours=30)
+
+
+def test_a_number_of_thousands_of_digits_is_refused_with_the_file(write):
+    assert "is no YAML: Exceeds the limit" in refusal(write(f"time_zone: 0x{'f' * 5000}"))

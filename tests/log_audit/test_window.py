@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from log_audit.errors import InvalidKeyError, WindowNotOverError
-from log_audit.window import Window, from_ms, iso, last_settled_month, month_keys_before, to_ms
+from log_audit.window import Window, from_ms, iso, last_settled_month, month_keys_before, read_time, to_ms
 
 TOKYO = "Asia/Tokyo"
 ZONES = [TOKYO, "UTC", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia"]
@@ -224,3 +224,9 @@ def test_the_host_time_zone_changes_nothing():
         for tz in ("UTC", TOKYO, "America/New_York", "Australia/Lord_Howe")
     }
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00", "9999-12-31T23:59:59-12:00", "1969-12-31T23:59"])
+def test_a_time_of_a_year_that_no_log_is_of_is_refused(text):
+    with pytest.raises(InvalidKeyError, match=r"the year must lie in 1970 \.\. 9998"):
+        read_time(text, TOKYO)

@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
 from local_aws.airflow import aws_connection
 from local_aws.insights import Event, compile_query
@@ -30,36 +29,29 @@ from log_audit.findings import count_rows
 from log_audit.operators.checks import LogsInsightsOperator
 from log_audit.query_file import QueryFile, read_query_file
 from log_audit.window import to_ms
+from tests.queries.samples import Samples, check_findings, check_header
 from tests.support.tasks import Run
 
 QUERIES = Path(__file__).parents[2] / "include" / "insights"
-SAMPLES = Path(__file__).parent / "insights"
 START = to_ms(datetime(2026, 11, 20, 3, tzinfo=UTC))
 END = START + 3_600_000
 LOOK_BACK = 900_000
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 # Where events of a sample stand that name no log group.
-LOG_GROUPS = {"api_gateway": "/aws/apigateway/orders-api", "lambda": "/aws/lambda/order-export", "ecs": "/ecs/shop"}
+LOG_GROUPS = {
+    "api_gateway": "/aws/apigateway/orders-api",
+    "lambda": "/aws/lambda/order-export",
+    "ecs": "/ecs/shop",
+    "scheduler_calls": "/aws/events/scheduler-calls",
+}
 
 NAMES = sorted(path.stem for path in QUERIES.glob("*.insights"))
+SAMPLES = Samples(Path(__file__).parent / "insights", NAMES, {"name", "events"})
 STATS = ["api_gateway_5xx_rate", "lambda_timeouts_and_oom", "slow_requests"]
 
 
 def query_of(name: str) -> QueryFile:
     return read_query_file(QUERIES / f"{name}.insights")
-
-
-def samples_of(name: str) -> dict:
-    return yaml.safe_load((SAMPLES / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
-def cases(kind: str) -> list:
-    return [
-        pytest.param(name, case, id=f"{name}: {case['name']}")
-        for name in NAMES
-        if (SAMPLES / f"{name}.yaml").exists()
-        for case in samples_of(name)[kind]
-    ]
 
 
 def events_of(query: QueryFile, case: dict) -> list[Event]:
@@ -102,47 +94,33 @@ def evaluate(query: QueryFile, case: dict) -> tuple[int, list[dict[str, str]]]:
     return count_rows(rows, result.records_matched), rows
 
 
-@pytest.mark.parametrize(("name", "case"), cases("fires"))
+@pytest.mark.parametrize(("name", "case"), SAMPLES.cases("fires"))
 def test_fires(look, name, case):
     total, rows = look(query_of(name), case)
-    assert total == case["findings"], rows
-    expected = case.get("rows", [])
-    shown = [{field: row.get(field) for field in want} for row, want in zip(rows, expected, strict=False)]
-    assert shown == expected
+    check_findings(rows, case, total)
 
 
-@pytest.mark.parametrize(("name", "case"), cases("silent"))
+@pytest.mark.parametrize(("name", "case"), SAMPLES.cases("silent"))
 def test_stays_silent(look, name, case):
     assert look(query_of(name), case) == (0, [])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_check_has_samples_that_fire_and_that_stay_silent(name):
-    assert (SAMPLES / f"{name}.yaml").exists(), f"add tests/queries/insights/{name}.yaml"
-    samples = samples_of(name)
-    assert set(samples) == {"fires", "silent"}
-    for kind, wanted in (("fires", {"name", "events", "findings", "rows"}), ("silent", {"name", "events"})):
-        assert samples[kind], f"{name}.yaml has no case that {kind}"
-        for case in samples[kind]:
-            assert {"name", "events"} <= set(case) <= wanted, case["name"]
-            for event in case["events"]:
-                assert "message" in event, case["name"]
-                assert set(event) <= {"message", "log_group", "seconds", "times"}, case["name"]
-            for row in case.get("rows", []):
-                assert all(isinstance(value, str) for value in row.values()), f"{case['name']}: put {row} in quotes"
+    for case in SAMPLES.check_all(name):
+        for event in case["events"]:
+            assert "message" in event, case["name"]
+            assert set(event) <= {"message", "log_group", "seconds", "times"}, case["name"]
 
 
 def test_no_samples_without_a_check():
-    assert sorted(path.stem for path in SAMPLES.iterdir()) == NAMES
+    SAMPLES.check_names()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_header_tells_what_a_person_needs(name):
-    query = query_of(name)
-    assert query.description
-    assert 2 <= len(query.runbook.splitlines()) <= 5
-    assert query.false_positives
-    assert set(query.log_group_sets) <= set(LOG_GROUPS)
+    check_header(query_of(name))
+    assert set(query_of(name).log_group_sets) <= set(LOG_GROUPS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -154,14 +132,14 @@ def test_the_body_leaves_room_for_the_arrival_filter(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_checks_of_events_show_which_event_and_checks_of_rates_do_not(name):
-    _, rows = evaluate(query_of(name), samples_of(name)["fires"][0])
+    _, rows = evaluate(query_of(name), SAMPLES.of(name)["fires"][0])
     assert ("@timestamp" not in rows[0]) == ("@ptr" not in rows[0]) == (name in STATS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seconds", [-1, 3_600])
 def test_what_arrives_outside_the_window_is_not_looked_at(name, seconds):
-    for case in samples_of(name)["fires"]:
+    for case in SAMPLES.of(name)["fires"]:
         moved = {"events": [event | {"seconds": seconds} for event in case["events"]]}
         assert evaluate(query_of(name), moved) == (0, [])
 

@@ -52,7 +52,15 @@ class TaskInstance:
 
 
 class Event:
+    """What a task emits for an asset."""
+
     extra: dict[str, Any]
+
+    def __init__(self) -> None:
+        self.partition_keys: set[str] = set()
+
+    def add_partitions(self, keys: list[str]) -> None:
+        self.partition_keys.update(keys)
 
 
 class Events(dict[Any, Event]):
@@ -97,6 +105,7 @@ class Run:
         self.stores: dict[tuple[str, int], Store] = {}
         self.events = Events()
         self.deferrals: list[str] = []
+        self.triggered_by: dict[Any, list[Any]] = {}  # asset to its events that started the run
 
     def context(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
         return {
@@ -109,6 +118,7 @@ class Run:
             "data_interval_start": self.interval and self.interval.start,
             "data_interval_end": self.interval and self.interval.end,
             "params": self.params,
+            "triggering_asset_events": self.triggered_by,
         }
 
     def execute(self, make: Callable[[], Any], map_index: int = -1) -> Any:

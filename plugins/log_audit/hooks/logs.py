@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 
+from log_audit.hooks.reach import ReachHook
 from log_audit.window import Window
 
 ACTIVE = frozenset({"PENDING", "RUNNING", "PENDING_CANCEL"})
@@ -20,7 +21,7 @@ def error_code(error: Exception) -> str | None:
     return getattr(error, "response", {}).get("Error", {}).get("Code")
 
 
-class LogsHook(AwsLogsHook):
+class LogsHook(ReachHook, AwsLogsHook):
     """CloudWatch Logs with export tasks, Insights queries and waiters for both."""
 
     @cached_property

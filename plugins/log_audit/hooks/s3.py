@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -11,11 +12,13 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from log_audit.archive import MANIFEST, WRITE_TEST, ArchiveJob, Chunk, Manifest, StoredObject, export_statements
 from log_audit.errors import AccessError, VerificationError
 from log_audit.hooks.logs import error_code
+from log_audit.hooks.reach import ReachHook
+from log_audit.refusals import Refusal
 
 DENIED = {"AccessDenied", "403"}
 
 
-class ArchiveHook(S3Hook):
+class ArchiveHook(ReachHook, S3Hook):
     """S3 as the archive uses it."""
 
     def stored_objects(self, bucket: str, prefix: str, after: str = "") -> Iterator[StoredObject]:
@@ -46,6 +49,19 @@ class ArchiveHook(S3Hook):
             if error_code(error) in {"NoSuchKey", "PreconditionFailed", "412"}:
                 raise VerificationError(f"s3://{bucket}/{item.key} changed while it was being verified") from error
             raise
+
+    def last_modified(self, bucket: str, key: str) -> datetime:
+        """When an object was written, in UTC.
+
+        :raises AccessError: the role may not read it
+        """
+        try:
+            modified: datetime = self.conn.head_object(Bucket=bucket, Key=key)["LastModified"]
+        except self.conn.exceptions.ClientError as error:
+            if error_code(error) in DENIED:  # to a HEAD request S3 answers without words
+                raise AccessError(Refusal("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}").sentence(None)) from error
+            raise
+        return modified
 
     def read_manifest(self, job: ArchiveJob) -> Manifest | None:
         """The month's manifest, or None where there is none.
@@ -115,13 +131,15 @@ class ArchiveHook(S3Hook):
                 return f"the bucket {bucket} does not exist; create it in {region} or name another in the settings"
             if code in {"301", "PermanentRedirect"}:
                 return f"the bucket {bucket} is in another region; exports need one in {region}"
-            return f"the bucket {bucket} cannot be looked at ({code}): allow this role s3:ListBucket on it"
+            lacking = Refusal("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+            return f"the bucket {bucket} cannot be looked at ({code}): {lacking.sentence(None)}"
         try:
             # us-east-1 has no location constraint of its own
             found = self.conn.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
         except self.conn.exceptions.ClientError as error:
             code = error_code(error)
-            return f"the bucket {bucket} does not tell its region ({code}): allow this role s3:GetBucketLocation on it"
+            lacking = Refusal("s3:GetBucketLocation", f"arn:aws:s3:::{bucket}")
+            return f"the bucket {bucket} does not tell its region ({code}): {lacking.sentence(None)}"
         if found != region:
             return f"the bucket {bucket} is in {found}; exports need one in {region}"
         return (

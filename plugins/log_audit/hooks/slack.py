@@ -42,6 +42,7 @@ class AlertHook(SlackHook):
         super().__init__(
             slack_conn_id=slack_conn_id, retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=3)], timeout=30
         )
+        self._ids: dict[str, str] = {}  # of channels, by name
 
     def post(self, channel: str, message: Message, key: str, thread_ts: str | None = None) -> str:
         """Post a message and return its ``ts``; ``key`` goes into its metadata.
@@ -65,7 +66,16 @@ class AlertHook(SlackHook):
                 raise
             self.log.warning("Slack refuses the blocks (%s); sending the text alone: %s", _code(error), message.blocks)
             answer = self._call("chat_postMessage", **arguments)
+        self._ids[arguments["channel"]] = str(answer["channel"])
         return str(answer["ts"])
+
+    def permalink(self, channel: str, ts: str) -> str:
+        """A link that opens a message; errors as :meth:`post`.
+
+        https://api.slack.com/methods/chat.getPermalink
+        """
+        answer = self._call("chat_getPermalink", channel=self._channel_id(channel), message_ts=ts)
+        return str(answer["permalink"])
 
     def find(self, channel: str, key: str, oldest: float, thread_ts: str | None = None) -> str | None:
         """The ``ts`` of a message with this key, posted at or after ``oldest`` (epoch seconds)."""
@@ -88,6 +98,8 @@ class AlertHook(SlackHook):
         """Slack lists the messages of a channel by its id alone."""
         if channel[:1] in {"C", "G"} and channel.isupper():
             return channel
+        if known := self._ids.get(channel.removeprefix("#")):
+            return known
         listing = {"exclude_archived": True, "types": "public_channel,private_channel"}
         for entry in self._pages("conversations_list", "channels", listing):
             if entry["name"] == channel.removeprefix("#"):

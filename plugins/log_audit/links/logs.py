@@ -1,10 +1,12 @@
-"""Links from tasks to the AWS console."""
+"""Links from tasks to the archive and to Logs Insights."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
+
+from log_audit.links.task_link import TaskLink
 
 
 class ArchivePrefixLink(BaseAwsLink):
@@ -16,3 +18,9 @@ class ArchivePrefixLink(BaseAwsLink):
 
     def format_link(self, *, bucket: str = "", prefix: str = "", **kwargs: str) -> str:
         return super().format_link(bucket=quote(bucket), prefix=quote(prefix), **kwargs)
+
+
+class InsightsLink(TaskLink):
+    """To the query in CloudWatch's console, over the same log groups and span."""
+
+    name = "Logs Insights"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from log_audit import archive
+from log_audit import archive, forms
 from log_audit.archive import ArchiveJob, Chunk, Count
 from log_audit.errors import PermanentError, VerificationError
 from log_audit.export_object import count_events
 from log_audit.hooks.logs import LogsHook
 from log_audit.hooks.s3 import ArchiveHook
+from log_audit.operators.context import all_returned
 from log_audit.operators.logs import ArchiveBucketMixin
-from log_audit.operators.xcoms import all_returned
 from log_audit.settings import Archive, LogGroups
 from log_audit.window import Window, from_ms, iso, last_settled_month, utc_now
 
@@ -34,8 +34,10 @@ EXPORTABLE_CLASSES = {"STANDARD"}
 class PlanArchiveOperator(ArchiveBucketMixin, AwsBaseOperator[LogsHook]):
     """Say which log groups to archive for the run's month, and which not, and why.
 
-    The month is the run's partition key; without one, the last month that was settled when the run was due.
+    The month is the run's partition key, or what its form says; without either, the last month that was settled when
+    the run was due. A run that was asked for other targets, or to say only what it would do, gets no jobs.
 
+    :param target: name of the target in the settings
     :param archive: bucket, prefix and log groups, from the settings
     :param settle: how long after its end a month may be archived
     :param archived: name also the groups that have a manifest of the month, though they exist or are set no more
@@ -51,6 +53,7 @@ class PlanArchiveOperator(ArchiveBucketMixin, AwsBaseOperator[LogsHook]):
     def __init__(
         self,
         *,
+        target: str,
         archive: Archive,
         time_zone: str,
         settle: timedelta,
@@ -59,6 +62,7 @@ class PlanArchiveOperator(ArchiveBucketMixin, AwsBaseOperator[LogsHook]):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.target = target
         self.archived = archived
         self.archive = archive
         self.time_zone = time_zone
@@ -66,9 +70,11 @@ class PlanArchiveOperator(ArchiveBucketMixin, AwsBaseOperator[LogsHook]):
         self.clock = clock
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        month = context.get("partition_key") or last_settled_month(
-            context["dag_run"].run_after, self.settle, self.time_zone
-        )
+        if not forms.is_wanted(context, "targets", self.target):
+            self.log.info("the run was asked for other targets than %s", self.target)
+            return []
+        run_after = context["dag_run"].run_after
+        month = forms.run_key(context, "month") or last_settled_month(run_after, self.settle, self.time_zone)
         window = Window.month(month, self.time_zone)
         window.require_over(self.clock(), self.settle, self.time_zone)
         self.log.info(
@@ -93,7 +99,7 @@ class PlanArchiveOperator(ArchiveBucketMixin, AwsBaseOperator[LogsHook]):
                 job.prefix,
                 f" ({job.skip})" if job.skip else "",
             )
-        return [job.to_json() for job in jobs]
+        return [] if forms.is_dry_run(context) else [job.to_json() for job in jobs]
 
     def _all_jobs(self, month: str) -> list[ArchiveJob]:
         named = {job.log_group: job for entry in self._prefixes_first() for job in self._jobs(entry, month)}

@@ -6,22 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk import Asset, BaseOperator
 
-from log_audit import checks
+from log_audit import checks, forms, metrics
 from log_audit.checks import Look, Scope
-from log_audit.errors import PermanentError, QueryFileError
+from log_audit.errors import InvalidKeyError, PermanentError, QueryFileError
 from log_audit.findings import Findings, count_rows, sample
 from log_audit.hooks.logs import error_code
+from log_audit.operators.context import run_type
 from log_audit.operators.queries import Answer, LogsQuery, LogsQueryOperator
 from log_audit.query_file import QueryFile, read_query_file
 from log_audit.redaction import Redactor
 from log_audit.settings import Settings, Target, load_settings
-from log_audit.watch import Plan, Watch, given_up_note, plan_window, watch_key
-from log_audit.window import Window, to_ms, utc_now
+from log_audit.watch import Plan, Watch, check_key, given_up_note, plan_window
+from log_audit.window import Window, Zone, read_time, to_ms, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -78,9 +79,11 @@ class PlanChecksOperator(BaseOperator):
     def _looks(self, context: Context) -> list[Look]:
         found = []
         for file in checks.query_files(self.folder):
-            if self._seen_by_the_regular_run(file):
+            if self._seen_by_the_regular_run(file) or not forms.is_wanted(context, "queries", file.stem):
                 continue
             for target in checks.targets_of(file, self.settings.targets):
+                if not forms.is_wanted(context, "targets", target):
+                    continue
                 plan = self._plan(context, target, file.stem)
                 if plan:
                     notes = (given_up_note(plan.given_up, self.settings.insights.catch_up),) if plan.given_up else ()
@@ -101,9 +104,9 @@ class PlanChecksOperator(BaseOperator):
     def _plan(self, context: Context, target: str, query: str) -> Plan | None:
         interval = run_interval(context, self.scope)
         if not is_scheduled(context):
-            return Plan(interval)
+            return Plan(asked_span(context, self.settings.zone) or interval)
         kept: Any = context["asset_state_store"][self.watches]
-        key = watch_key(self.scope, target, query)
+        key = check_key(self.scope, target, query)
         watch = Watch.of(kept.get(key))
         catch_up = self.settings.insights.catch_up if self.scope == "regular" else timedelta(days=14)
         plan = plan_window(watch, interval, self.settings.insights.settle, catch_up)
@@ -115,7 +118,7 @@ class PlanChecksOperator(BaseOperator):
 
 def is_scheduled(context: Context) -> bool:
     """Whether the scheduler made the run: those alone move watermarks and keep incidents."""
-    return str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type)) == "scheduled"
+    return run_type(context) == "scheduled"
 
 
 def run_interval(context: Context, scope: Scope) -> Window:
@@ -125,6 +128,22 @@ def run_interval(context: Context, scope: Scope) -> Window:
         return Window(start, end)
     asked: datetime = context["dag_run"].run_after
     return Window(asked - INTERVALS[scope], asked)
+
+
+def asked_span(context: Context, zone: Zone) -> Window | None:
+    """The span of arrival that a person asks for; None: none.
+
+    :raises InvalidKeyError: half a span, or its ends the wrong way round
+    """
+    given = [forms.asked(context, name) for name in ("from", "to")]
+    if not any(given):
+        return None
+    if not all(given):
+        raise InvalidKeyError(f"from: {given[0]}, to: {given[1]}: give both, or neither for the run's own interval")
+    start, end = (read_time(str(text), zone) for text in given)
+    if start >= end:
+        raise InvalidKeyError(f"from: {given[0]} does not lie before to: {given[1]}")
+    return Window(start, end)
 
 
 class LogsInsightsOperator(LogsQueryOperator):
@@ -139,18 +158,22 @@ class LogsInsightsOperator(LogsQueryOperator):
     :raises PermanentError: the time limit was reached: the next run looks again, from the check's watermark
     """
 
-    template_fields: Sequence[str] = aws_template_fields("look")
+    template_fields: Sequence[str] = aws_template_fields("look", "query_text")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"look": "json", "query_text": "sql"}
+    overwrite_rtif_after_execution = True  # the UI shows the query, known only in execute
     out_of_time = PermanentError  # a retry would keep the alerts of all other checks waiting
     ui_color = "#d8e2f3"
 
     def __init__(self, *, look: Look | Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**{"poll_seconds": 2, **kwargs})
         self.look = look
+        self.query_text = ""
 
     def queries(self, context: Context) -> list[LogsQuery]:
         look, settings = Look.of(self.look), load_settings()
         query = read_query_file(look.file)
         scan, text = self._scan(query, look, settings)
+        self.query_text = text
         store: Any = context["task_state_store"]
         if not store.get("queries"):
             groups, missing = self._log_groups(query, look.target, settings.targets[look.target], scan)
@@ -215,6 +238,7 @@ class LogsInsightsOperator(LogsQueryOperator):
             notes=[*look.notes, *self._cut_off(query, answers), *_missing_note(searched["missing"])],
             missing=searched["missing"],
         )
+        metrics.looked(findings)
         self.log.info("%s: %d findings, %d bytes scanned", look.query, total, findings.bytes_scanned)
         return findings.to_json()
 

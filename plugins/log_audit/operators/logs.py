@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,9 @@ from log_audit.errors import AccessError, ExportError, SlotTimeoutError
 from log_audit.hooks.logs import ACTIVE, LogsHook, error_code
 from log_audit.hooks.s3 import ArchiveHook
 from log_audit.links.logs import ArchivePrefixLink
+from log_audit.metrics import Metric, emit, target_of
 from log_audit.operators.waiting import WaitingOperator
+from log_audit.refusals import read_refusal
 from log_audit.triggers.logs import ExportSlotTrigger, ExportTaskTrigger
 from log_audit.window import from_ms, to_ms
 
@@ -157,6 +160,9 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         return task_id
 
     def _refused(self, job: ArchiveJob, error: Exception) -> AccessError:
+        if missing_right := read_refusal(str(error)):
+            place = f"arn:aws:s3:::{job.bucket}/{job.prefix}/*"
+            return AccessError(replace(missing_right, resource=place).sentence(self.dag_id))
         group = self.hook.log_group(job.log_group)
         account = group["arn"].split(":")[4] if group else None
         problem = self.bucket.bucket_problem(job.bucket, self.hook.conn_region_name, account)
@@ -217,7 +223,8 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         return self._finish(context, job, task_id)
 
     def export_ended(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Called when the trigger has seen the export end, well or badly."""
+        """Called when the trigger has seen the export end, well or badly, or could not look any longer."""
+        self._heard(event)
         return self._finish(context, ArchiveJob.of(self.job), event["export_task_id"])
 
     def _finish(self, context: Context, job: ArchiveJob, task_id: str) -> dict[str, Any]:
@@ -225,7 +232,9 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         task = self.hook.export_task(task_id)
         store: Any = context["task_state_store"]
         if task and task["status"]["code"] in ACTIVE:
-            raise ExportError(f"export task {task_id} is still {task['status']['code']}; the next try waits on for it")
+            raise ExportError(
+                f"export task {task_id} is still {task['status']['code']}; the next try waits on for it{self._trouble}"
+            )
         try:
             task = _completed(job, task_id, task)
             stored = self._written(job, task_id)
@@ -243,7 +252,15 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
             "notes": self._shortfalls(job, exported_at),
         }
         store.delete("export")
+        self._count(context, task, made)
         return made
+
+    def _count(self, context: Context, task: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+        target, took = target_of(context), task.get("executionInfo", {})
+        emit(Metric.EXPORTS, target=target)
+        emit(Metric.EXPORTED_BYTES, made["bytes"], target=target)
+        if "creationTime" in took and "completionTime" in took:
+            emit(Metric.EXPORT_TIME, took["completionTime"] - took["creationTime"], target=target)
 
     def _written(self, job: ArchiveJob, task_id: str) -> list[StoredObject]:
         """COMPLETED is not enough: the objects must be there."""
@@ -259,8 +276,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         """When AWS began the export, epoch ms, by AWS's clock; the test object's time where it does not say."""
         if created := task.get("executionInfo", {}).get("creationTime"):
             return int(created)
-        head = self.bucket.conn.head_object(Bucket=job.bucket, Key=f"{job.prefix}/{WRITE_TEST}")
-        return to_ms(head["LastModified"])
+        return to_ms(self.bucket.last_modified(job.bucket, f"{job.prefix}/{WRITE_TEST}"))
 
     def _shortfalls(self, job: ArchiveJob, exported_at: int) -> list[str]:
         group = self.hook.log_group(job.log_group)

@@ -13,7 +13,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from log_audit import archive
 from log_audit.archive import ArchiveJob, Manifest
 from log_audit.errors import PermanentError, VerificationError
-from log_audit.links.logs import ArchivePrefixLink
+from log_audit.links.logs import ArchivePrefixLink, InsightsLink
+from log_audit.metrics import Metric, emit, target_of
 from log_audit.operators.logs import ArchiveBucketMixin
 from log_audit.operators.queries import Answer, LogsQuery, LogsQueryOperator
 from log_audit.window import from_ms, to_ms, utc_now
@@ -36,7 +37,7 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
     """
 
     template_fields: Sequence[str] = aws_template_fields("job")
-    operator_extra_links = (ArchivePrefixLink(),)
+    operator_extra_links = (ArchivePrefixLink(), InsightsLink())
     ui_color = "#cfe8d5"
 
     def __init__(
@@ -74,7 +75,7 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
         return [_count_query(job, f"toMillis(@ingestionTime) < {to_ms(cutoff)}")]
 
     def result(self, context: Context, answers: list[Answer]) -> dict[str, Any]:
-        return self._write(context, _counted(answers))
+        return self._write(context, _counted(context, answers))
 
     def _export(self, context: Context) -> dict[str, Any]:
         """What the export of this log group returned."""
@@ -91,6 +92,7 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
         if before is None or not _supersedes(before, made):
             noted = replace(job, notes=(*job.notes, *more))
             manifest = archive.build_manifest(noted, made, self._verified(context, made), counted)
+            emit(Metric.EVENTS_VERIFIED, manifest.events, target=target_of(context))
         else:
             manifest = before
         after = manifest
@@ -99,6 +101,8 @@ class WriteManifestOperator(ArchiveBucketMixin, LogsQueryOperator):
             after = replace(manifest, state=archive.FINAL, notes=notes, complete=not notes)
         if after != before:
             self.bucket.write_manifest(after, job.manifest_key)
+            whole = "yes" if after.complete else "no"
+            emit(Metric.ARCHIVES, target=target_of(context), state=after.state, complete=whole)
         self.link_archive(context, job)
         self.log.info("%s %s: %d events in %d objects, %s", job.log_group, job.month, after.events,
                       len(after.objects), after.state)  # fmt: skip
@@ -186,7 +190,7 @@ class RecheckArchiveOperator(ArchiveBucketMixin, LogsQueryOperator):
         return [_count_query(job, f"toMillis(@ingestionTime) >= {to_ms(cutoff)}")]
 
     def result(self, context: Context, answers: list[Answer]) -> dict[str, Any]:
-        job, late = replace(ArchiveJob.of(self.job), skip=None), _counted(answers)
+        job, late = replace(ArchiveJob.of(self.job), skip=None), _counted(context, answers)
         if not late:
             self.log.info("no event of %s arrived after the export of %s", job.month, job.log_group)
             return job.to_json()
@@ -220,6 +224,8 @@ def _count_query(job: ArchiveJob, arrived: str) -> LogsQuery:
     return LogsQuery([job.log_group], job.window, text)
 
 
-def _counted(answers: list[Answer]) -> int:
+def _counted(context: Context, answers: list[Answer]) -> int:
     """``stats count(*)`` over no events gives no row."""
+    scanned = sum(answer.statistics.get("bytesScanned", 0) for answer in answers)
+    emit(Metric.BYTES_SCANNED, int(scanned), target=target_of(context), query="archive_count")
     return sum(int(float(row["events"])) for answer in answers for row in answer.rows)

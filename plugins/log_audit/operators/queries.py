@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from log_audit.checks import console_url
 from log_audit.errors import LogAuditError, PermanentError
 from log_audit.hooks.logs import LogsHook, error_code
+from log_audit.links.logs import InsightsLink
 from log_audit.operators.waiting import WaitingOperator
 from log_audit.triggers.logs import QueriesTrigger, QuotaPauseTrigger
 from log_audit.window import Window, to_ms, utc_now
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
 TIME_LIMIT = timedelta(minutes=65)  # AWS ends a query after 60 min
 OVER_QUOTA = {"LimitExceededException", "ThrottlingException"}  # 100 queries at a time, 10 starts a second
@@ -59,6 +61,7 @@ class LogsQueryOperator(WaitingOperator[LogsHook]):
     """
 
     aws_hook_class = LogsHook
+    operator_extra_links: Collection[BaseOperatorLink] = (InsightsLink(),)
     out_of_time: type[LogAuditError] = LogAuditError  # what is raised when the time limit is reached
 
     def __init__(self, *, time_limit: timedelta = TIME_LIMIT, **kwargs: Any) -> None:
@@ -81,6 +84,7 @@ class LogsQueryOperator(WaitingOperator[LogsHook]):
     def queries_ended(self, context: Context, event: dict[str, Any]) -> Any:
         """Called when the trigger has seen all queries end, one of them badly, or could not look any longer."""
         self.log.info("the trigger says: %s", event.get("message") or event.get("status"))
+        self._heard(event)
         return self._finish(context, event["query_ids"])
 
     def quota_pause_over(self, context: Context, event: Any = None) -> Any:
@@ -93,13 +97,21 @@ class LogsQueryOperator(WaitingOperator[LogsHook]):
         if any(self.hook.query_status(query_id) not in {*UNDER_WAY, "Complete"} for query_id in ids):
             self._give_up(context)
             ids = self._query_ids
-        for query in self.queries(context)[len(ids) :]:
+        queries = self.queries(context)
+        self._link(context, queries)
+        for query in queries[len(ids) :]:
             ids.append(self._start_in_time(context, query))
             store.set("queries", ids)
         # Two looks more than fit into the time that is left: who waits for us must not give up just before it is over.
         limit = max(0.0, self._seconds_left(context)) + 2 * self.poll_seconds
         self._wait(self._all_ended, lambda **waiter: QueriesTrigger(query_ids=ids, **waiter), "queries_ended", limit)
         return self._finish(context, ids)
+
+    def _link(self, context: Context, queries: Sequence[LogsQuery]) -> None:
+        if queries:
+            first = queries[0]
+            url = console_url(self.hook.conn_region_name, first.log_groups, first.scan, first.text)
+            InsightsLink().persist(context, url)
 
     def _all_ended(self) -> bool:
         return all(self.hook.query_status(query_id) not in UNDER_WAY for query_id in self._query_ids)
@@ -174,7 +186,9 @@ class LogsQueryOperator(WaitingOperator[LogsHook]):
             raise LogAuditError(f"Insights query {'; '.join(bad)}")
         if UNDER_WAY & set(statuses):
             self._check_time(context)
-            raise LogAuditError("the wait for Insights queries broke off; the next try goes on with them")
+            raise LogAuditError(
+                f"the wait for Insights queries broke off; the next try goes on with them{self._trouble}"
+            )
 
     def _give_up(self, context: Context) -> None:
         self._stop(self._query_ids)

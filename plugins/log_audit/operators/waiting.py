@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -31,6 +31,12 @@ class WaitingOperator(AwsBaseOperator[AwsHookType]):
         self.deferrable = deferrable
         self.poll_seconds = poll_seconds
         self.worker_seconds = worker_seconds
+        self._trouble = ""  # why the trigger looks no longer
+
+    def _heard(self, event: Mapping[str, Any]) -> None:
+        """Keep what a trigger says that could not go on looking."""
+        if event.get("status") == "error" and event.get("message"):
+            self._trouble = f" ({event['message']})"
 
     def _wait(self, ended: Callable[[], bool], trigger: Callable[..., BaseTrigger], method: str, limit: float) -> None:
         """Return when ``ended`` says so, or after ``limit`` seconds; what lasts longer is deferred to ``method``."""

@@ -1,20 +1,65 @@
-"""Waiting for CloudWatch Logs in the triggerer: waiters/logs.json says for what."""
+"""Waiting for CloudWatch Logs in the triggerer."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.triggers.base import TriggerEvent
 
-from log_audit.hooks.logs import LogsHook
+from log_audit.errors import LogAuditError
+from log_audit.hooks.logs import ACTIVE, LogsHook
+from log_audit.polling import slot_pause
+from log_audit.triggers.explained import ExplainedTrigger
+from log_audit.triggers.shared import Kind, Sight, ended
+from log_audit.window import from_ms, utc_now
+
+# What a trigger that asks together with others leaves empty of the stock one.
+NO_WAITER: dict[str, Any] = {
+    **{"waiter_name": "", "waiter_args": {}},
+    **{"failure_message": "", "status_message": "", "status_queries": []},
+}
 
 
-class ExportTaskTrigger(AwsBaseWaiterTrigger):
+class ExportTasks(Kind):
+    """Export tasks. AWS runs one at a time, so there is nothing to look at together.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeExportTasks.html
+    """
+
+    hook_class = LogsHook
+    calls_per_second = 2
+    pause = staticmethod(slot_pause)
+
+    @staticmethod
+    async def look(client: Any, jobs: Sequence[str]) -> Mapping[str, Sight | LogAuditError]:
+        tasks = (await client.describe_export_tasks(taskId=jobs[0]))["exportTasks"]
+        if not tasks:
+            return {jobs[0]: LogAuditError(f"AWS knows no export task {jobs[0]}")}
+        state, created = tasks[0]["status"]["code"], tasks[0].get("executionInfo", {}).get("creationTime")
+        age = (utc_now() - from_ms(created)).total_seconds() if created else None
+        return {jobs[0]: Sight(state, ended=state not in ACTIVE, age=age)}
+
+
+class Queries(Kind):
+    """Insights queries: no call tells of several.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetQueryResults.html
+    """
+
+    hook_class = LogsHook
+    calls_per_second = 5
+
+    @staticmethod
+    async def look(client: Any, jobs: Sequence[str]) -> Mapping[str, Sight | LogAuditError]:
+        state = (await client.get_query_results(queryId=jobs[0]))["status"]
+        return {jobs[0]: Sight(state, ended=state not in {"Scheduled", "Running"})}
+
+
+class ExportTaskTrigger(ExplainedTrigger):
     """Waits until an export task has ended, and cancels it when a person kills the Airflow task."""
 
     aws_hook_class = LogsHook
@@ -22,18 +67,22 @@ class ExportTaskTrigger(AwsBaseWaiterTrigger):
     def __init__(self, *, export_task_id: str, waiter_delay: int, waiter_max_attempts: int, **kwargs: Any) -> None:
         super().__init__(
             serialized_fields={"export_task_id": export_task_id},
-            waiter_name="export_task_complete",
-            waiter_args={"taskId": export_task_id},
-            failure_message=f"export task {export_task_id} did not complete",
-            status_message=f"export task {export_task_id}",
-            status_queries=["exportTasks[0].status.code", "exportTasks[0].status.message"],
             return_key="export_task_id",
             return_value=export_task_id,
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
-            **kwargs,
+            **{**NO_WAITER, **kwargs},
         )
         self.export_task_id = export_task_id
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        limit, longest = self.attempts * self.waiter_delay, self.waiter_delay
+        try:
+            task = await ended(ExportTasks, self._hook_parameters, self.export_task_id, limit=limit, longest=longest)
+            event = {"status": "success" if task.ended else "error", "message": task.state}
+        except LogAuditError as error:
+            event = {"status": "error", "message": f"in the triggerer: {error}"}
+        yield TriggerEvent({**event, "export_task_id": self.export_task_id})
 
     async def on_kill(self) -> None:
         async with await self.hook().get_async_conn() as client:
@@ -43,7 +92,7 @@ class ExportTaskTrigger(AwsBaseWaiterTrigger):
                 self.log.info("export task %s needs no cancelling: %s", self.export_task_id, error)
 
 
-class ExportSlotTrigger(AwsBaseWaiterTrigger):
+class ExportSlotTrigger(ExplainedTrigger):
     """Waits until no export task is active in the account and region; tells how long that took.
 
     It looks for the first time after ``waiter_delay``: for a moment AWS may not tell of a task that holds the slot.
@@ -73,7 +122,7 @@ class ExportSlotTrigger(AwsBaseWaiterTrigger):
             yield TriggerEvent({**event.payload, "waited": time.monotonic() - started})
 
 
-class QueriesTrigger(AwsBaseWaiterTrigger):
+class QueriesTrigger(ExplainedTrigger):
     """Waits until Insights queries have ended, one after the other; stops them when a person kills the Airflow task."""
 
     aws_hook_class = LogsHook
@@ -81,29 +130,26 @@ class QueriesTrigger(AwsBaseWaiterTrigger):
     def __init__(self, *, query_ids: list[str], waiter_delay: int, waiter_max_attempts: int, **kwargs: Any) -> None:
         super().__init__(
             serialized_fields={"query_ids": query_ids},
-            waiter_name="query_complete",
-            waiter_args={},
-            failure_message="query did not complete",
-            status_message="query",
-            status_queries=["status"],
             return_key="query_ids",
             return_value=query_ids,
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
-            **kwargs,
+            **{**NO_WAITER, **kwargs},
         )
         self.query_ids = query_ids
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        deadline = time.monotonic() + self.attempts * self.waiter_delay
-        for query_id in self.query_ids:
-            self.waiter_args = {"queryId": query_id}
-            self.attempts = max(1, round((deadline - time.monotonic()) / self.waiter_delay))  # all share them
-            async for event in super().run():
-                if event.payload["status"] != "success":
-                    yield event
-                    return
-        yield TriggerEvent({"status": "success", "query_ids": self.query_ids})
+        deadline = time.monotonic() + self.attempts * self.waiter_delay  # all share the time
+        try:
+            for query_id in self.query_ids:
+                left = max(0.0, deadline - time.monotonic())
+                query = await ended(Queries, self._hook_parameters, query_id, limit=left)
+                if query.state != "Complete":
+                    raise LogAuditError(f"query {query_id} is {query.state}")
+            event = {"status": "success"}
+        except LogAuditError as error:
+            event = {"status": "error", "message": f"in the triggerer: {error}"}
+        yield TriggerEvent({**event, "query_ids": self.query_ids})
 
     async def on_kill(self) -> None:
         async with await self.hook().get_async_conn() as client:

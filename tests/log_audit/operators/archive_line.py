@@ -39,16 +39,22 @@ class Line:
     """A run of monthly_log_export or archive_recheck, without Airflow around it."""
 
     def __init__(
-        self, *log_groups: dict[str, Any], month: str | None = MONTH, now: datetime = NOW, **export: Any
+        self,
+        *log_groups: dict[str, Any],
+        month: str | None = MONTH,
+        now: datetime = NOW,
+        params: Any = None,
+        **export: Any,
     ) -> None:
         self.archive = Archive.model_validate({"bucket": BUCKET, "prefix": "logs", "log_groups": log_groups})
         self.now = now
-        self.run = Run(month)
+        self.run = Run(month, params=params)
         self.export_options = {"poll_seconds": 1, "worker_seconds": 0, **export}
 
     def plan(self, settle: timedelta = timedelta(hours=12), archived: bool = False) -> list[dict[str, Any]]:
         def make() -> PlanArchiveOperator:
             return PlanArchiveOperator(
+                target="tokyo",
                 task_id="plan",
                 archive=self.archive,
                 time_zone=TOKYO,

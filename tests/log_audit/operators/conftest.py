@@ -5,12 +5,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
 from local_aws.control import Control
 from local_aws.samples import export_policy
 from log_audit.window import to_ms
 from tests.log_audit.operators.archive_line import BUCKET, NOW, REGION, at
 from tests.support.check_runs import NOON, Checks
+from tests.support.delivery_runs import SETTINGS, Deliveries
+
+
+@pytest.fixture(autouse=True)
+def _caller_is_known(monkeypatch):
+    """The provider looks for its caller in the sources of all modules: slow where a whole suite is loaded."""
+    monkeypatch.setattr(AwsGenericHook, "_get_caller", lambda self, *_: "Test")
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +66,17 @@ def arrives(aws: Control) -> Any:
         aws.put_events(group, "s", [event], region=REGION)
 
     return put
+
+
+@pytest.fixture
+def deliveries(aws: Control, tmp_path: Any, monkeypatch: Any) -> Any:
+    """Makes the AWS side of shipping tasks, with the given settings."""
+
+    def make(settings: str = SETTINGS) -> Deliveries:
+        aws.configure(slack_channels=["alerts"], ecs_start_seconds=0, ecs_run_seconds=0, ecs_stop_seconds=0)
+        extra = {"base_url": f"{aws.endpoint}/slack/api/"}
+        connection = {"conn_type": "slack", "password": "xoxb-local", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
+        return Deliveries(tmp_path, aws, monkeypatch, settings)
+
+    return make

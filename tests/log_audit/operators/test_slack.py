@@ -106,3 +106,28 @@ def test_an_incident_does_not_recover_because_its_log_group_has_gone(checks, aws
     checks.run(NOON + 5 * MINUTE)
     assert [("recovered" in text, "cannot look" in text) for text in told(aws)] == [(False, False), (False, True)]
     assert checks.remembered()["incident"]["total"] == 1
+
+
+def told_by(run):
+    """What the asset event says."""
+    [event] = run.run.events.values()
+    return event.extra
+
+
+def test_the_link_to_the_message_is_kept_with_the_incident_and_told_by_the_event(checks, aws, arrives):
+    arrives(5 * MINUTE)
+    run = looked(checks, NOON)
+    run.alert()
+    [message] = aws.slack_messages("alerts")
+    link = told_by(run)["looks"][0]["slack"]
+    assert link.endswith(f"/p{message['ts'].replace('.', '')}")
+    assert checks.remembered("errors")["incident"]["link"] == link
+
+
+def test_no_link_is_no_failure(checks, aws, arrives):
+    aws.fault("slack.chat.getPermalink", error="internal_error", times=9)
+    arrives(5 * MINUTE)
+    run = looked(checks, NOON)
+    run.alert()
+    assert len(told(aws)) == 1
+    assert "slack" not in told_by(run)["looks"][0]

@@ -1,4 +1,4 @@
-"""Reading what mapped tasks returned."""
+"""Reading a task's context: what kind of run it is, and what mapped tasks returned."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def all_returned(context: Context, task_id: str) -> list[Any]:
     if values is None:
         return []
     return [values] if isinstance(values, dict) else [value for value in values if value is not None]
+
+
+def run_type(context: Context) -> str:
+    """``scheduled``, ``manual``, ``backfill`` or ``asset_triggered``."""
+    return str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
