@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from local_aws.airflow import LocalAirflow, aws_connection, free_port, wait_until
 from local_aws.control import Control
 from local_aws.server import LocalAws
+
+ADMIN: Mapping[str, str] = MappingProxyType({"admin": "admin"})
 
 
 @pytest.fixture(scope="module")
@@ -22,34 +27,41 @@ def control(aws_server: LocalAws) -> Control:
 
 @pytest.fixture(scope="module")
 def boot(control: Control, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalAirflow]]:
-    """Starts Airflow with its own state; more environment as keywords."""
+    """Starts Airflow with its own state, for users of these roles; more environment as keywords."""
+    # pytest tidies up after Ctrl-C alone, and whoever ends a job of CI sends SIGTERM.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started: list[LocalAirflow] = []
 
-    def start(settings: str, **env: str) -> LocalAirflow:
+    def start(settings: str, users: Mapping[str, str] = ADMIN, **env: str) -> LocalAirflow:
         home = tmp_path_factory.mktemp("airflow")
-        file = home / "settings.yaml"
-        file.write_text(settings)
-        airflow = LocalAirflow(
-            home,
-            free_port(),
-            {
-                "AIRFLOW_CONN_AWS_DEFAULT": aws_connection(control.endpoint),
-                "LOG_AUDIT_SETTINGS": str(file),
-                # A killed worker is noticed in seconds rather than minutes.
-                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
-                "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
-                **env,
-            },
-        )
+        airflow = LocalAirflow(home, free_port(), environment(control, home, settings) | env, users)
         started.append(airflow)
-        airflow.start()
-        wait_until(lambda: list(airflow.pages("dags", "dags")) != [], 60, lambda: errors(airflow))
-        assert not errors(airflow)
-        return airflow
+        return begun(airflow)
 
     yield start
     for airflow in started:
         airflow.stop()
+
+
+def environment(control: Control, home: Path, settings: str) -> dict[str, str]:
+    """What Airflow needs to work on the stand-in with these settings."""
+    file = home / "settings.yaml"
+    file.write_text(settings)
+    return {
+        "AIRFLOW_CONN_AWS_DEFAULT": aws_connection(control.endpoint),
+        "LOG_AUDIT_SETTINGS": str(file),
+        # A killed worker is noticed in seconds rather than minutes.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+    }
+
+
+def begun(airflow: LocalAirflow) -> LocalAirflow:
+    """It runs, and has read the DAGs."""
+    airflow.start()
+    wait_until(lambda: list(airflow.pages("dags", "dags")) != [], 60, lambda: errors(airflow))
+    assert not errors(airflow)
+    return airflow
 
 
 def errors(airflow: LocalAirflow) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,8 +12,10 @@ import psutil
 import pytest
 
 from local_aws.airflow import slack_connection, wait_until
+from local_aws.run import scheduled_run
 from log_audit.window import to_ms
 from tests.e2e.conftest import task, unpause
+from tests.support.statsd import Listener
 
 pytestmark = pytest.mark.e2e
 
@@ -30,17 +33,25 @@ targets:
       api_gateway: [{name: /api}]
       lambda: [{name: /fn}]
       ecs: [{name: /box}]
+      scheduler_calls: [{name: /calls}]
 slack:
   failures: [failures]
 """
 
 
 @pytest.fixture(scope="module")
-def airflow(control, boot):
+def statsd():
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def airflow(control, boot, statsd):
     control.configure(slack_channels=["log-audit", "failures"])
-    for name in ("/api", "/fn", "/box"):
+    for name in ("/api", "/fn", "/box", "/calls"):
         control.create_log_group(name, region=REGION, creation_time_ms=to_ms(datetime.now(UTC) - timedelta(days=30)))
-    return boot(SETTINGS, AIRFLOW_CONN_SLACK_DEFAULT=slack_connection(control.endpoint))
+    return boot(SETTINGS, AIRFLOW_CONN_SLACK_DEFAULT=slack_connection(control.endpoint), **statsd.environment)
 
 
 def last_boundary(minutes=5):
@@ -64,9 +75,8 @@ def runs(airflow, dag_id, run_type="scheduled"):
 
 
 def the_scheduled_run(airflow, dag_id):
-    wait_until(lambda: runs(airflow, dag_id) != [], 60, lambda: f"{dag_id} was not scheduled")
-    run = runs(airflow, dag_id)[0]
-    return run, airflow.wait_for_run(dag_id, run["dag_run_id"], 120)
+    run_id = scheduled_run(airflow, dag_id)
+    return run_id, airflow.wait_for_run(dag_id, run_id, 120)
 
 
 def told(control, channel="log-audit"):
@@ -81,15 +91,29 @@ def test_a_scheduled_run_finds_tells_and_remembers(airflow, control):
     put(control, "/api", message, arrival)
     put(control, "/box", f"ERROR cannot pay, token={SECRET}", arrival)
     unpause(airflow, CHECKS)
-    run, state = the_scheduled_run(airflow, CHECKS)
+    run_id, state = the_scheduled_run(airflow, CHECKS)
     assert state == "success"
     titles = [message["text"] for message in told(control)]
     assert sorted("API Gateway answered" in title for title in titles) == [False, True]
-    looks = [entry for entry in airflow.task_instances(CHECKS, run["dag_run_id"]) if entry["task_id"] == "look"]
+    looks = [entry for entry in airflow.task_instances(CHECKS, run_id) if entry["task_id"] == "look"]
     assert "api_gateway_errors @ tokyo" in {look["rendered_map_index"] for look in looks}
-    [event] = [e for e in airflow.pages("assets/events", "asset_events") if e["name"] == "insights_checks"]
+    found = airflow.pages("assets/events", "asset_events", order_by="timestamp")
+    *_, event = [entry for entry in found if entry["name"] == CHECKS]
     totals = {look["query"]: look["total"] for look in event["extra"]["looks"]}
     assert (totals["api_gateway_errors"], totals["slow_requests"]) == (1, 0)
+
+
+def test_the_runs_metrics_have_reached_statsd_and_airflows_own_beside_them(airflow, statsd):
+    query, lines = "target=tokyo,query=api_gateway_errors", []
+    wanted = [rf"log_audit\.{name},{query},severity=medium:1\|c" for name in ("looks", "findings", "alerts")]
+    wanted.append(rf"log_audit\.bytes_scanned,{query}:[1-9][0-9]*\|c")
+    wanted += [rf"{name},.*dag_id=insights_checks.*" for name in ("dagrun\\.duration\\.success", "ti_successes")]
+
+    def missing():
+        lines.extend(statsd.received())
+        return [name for name in wanted if not any(re.fullmatch(rf"airflow\.{name}", line) for line in lines)]
+
+    wait_until(lambda: not missing(), 30, lambda: f"never arrived: {missing()}")
 
 
 def test_no_secret_is_left_anywhere(airflow, control):
@@ -158,7 +182,7 @@ def test_a_run_with_a_check_that_could_not_look_is_red_and_the_others_alert(airf
     assert airflow.wait_for_run(CHECKS, run_id, 240) == "failed"
     states = {(t["task_id"], t["map_index"]): t["state"] for t in airflow.task_instances(CHECKS, run_id)}
     looks = sorted(state for (name, _), state in states.items() if name == "look")
-    assert looks == ["failed", "success", "success", "success", "success"]
+    assert looks == ["failed", "success", "success", "success", "success", "success"]
     assert (states["alert", -1], states["all_looked", -1]) == ("success", "upstream_failed")
     assert len(told(control)) > before
 
@@ -178,3 +202,21 @@ def test_a_failed_run_is_told_once_by_the_callback(airflow, control):
     assert "monthly_log_export" in message["text"]
     assert month in message["text"]
     assert "tokyo.plan" in str(message["blocks"])
+
+
+def test_a_person_asks_for_a_span_and_a_check_and_follows_the_link(airflow, control):
+    unpause(airflow, CHECKS)
+    arrival = last_boundary() - timedelta(days=9)
+    line = "2026-11-11T03:00:00Z 8f5b0a4e-9d1c-4f7e-a6b2-3c2d1e0f9a8b Task timed out after 3.00 seconds"
+    put(control, "/fn", line, arrival)
+    span = {name: (arrival + timedelta(minutes=off)).isoformat() for name, off in (("from", -1), ("to", 5))}
+    run_id = airflow.trigger(CHECKS, queries=["lambda_timeouts_and_oom"], **span)
+    assert airflow.wait_for_run(CHECKS, run_id, 120) == "success"
+    [look] = [entry for entry in airflow.task_instances(CHECKS, run_id) if entry["task_id"] == "look"]
+    assert (look["task_display_name"], look["rendered_map_index"]) == ("Look", "lambda_timeouts_and_oom @ tokyo")
+    assert "@ingestionTime" in look["rendered_fields"]["query_text"]
+    path = f"dags/{CHECKS}/dagRuns/{run_id}/taskInstances/look"
+    link = airflow.api("GET", f"{path}/links", params={"map_index": 0})["extra_links"]["Logs Insights"]
+    assert link.startswith(f"https://{REGION}.console.aws.amazon.com/cloudwatch/")
+    found = airflow.api("GET", f"{path}/xcomEntries/return_value", params={"map_index": 0, "stringify": False})
+    assert found["value"]["total"] == 1

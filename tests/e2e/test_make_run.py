@@ -29,10 +29,13 @@ def test_a_run_shows_a_verified_month_and_alerts_and_leaves_nothing_behind(tmp_p
             said += line
             if "Ctrl-C ends it all" in line:
                 break
-        assert "failed" not in said
+        assert "✗" not in said
         assert said.count("verified, ") >= 4
         assert "/aws/apigateway/orders-api" in said
         assert "A route of API Gateway fails too often" in said
+        assert "An administrator logged in to Aurora" in said
+        assert "Digest of" in said
+        assert "A schedule did not run, or its call failed" in said
         assert "/slack/" in said
         assert processes_of(tmp_path / "airflow") != []
     finally:

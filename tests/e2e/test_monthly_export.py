@@ -7,113 +7,58 @@ import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import boto3
-import psutil
 import pytest
 
 from local_aws.airflow import wait_until
-from local_aws.samples import export_policy
-from log_audit.window import Window, from_ms, iso, last_settled_month, to_ms
+from log_audit.window import last_settled_month
 from tests.e2e.conftest import task, unpause
+from tests.support import export_scenario
+from tests.support.export_scenario import (
+    ARCHIVE,
+    DAG,
+    GROUPS,
+    MONTHS,
+    REGION,
+    TOKYO,
+    backfill_of,
+    forget_archive,
+    manifest,
+    planted,
+    wait_for_backfill,
+)
 
 pytestmark = pytest.mark.e2e
 
-REGION, TOKYO, BUCKET = "ap-northeast-1", "Asia/Tokyo", "year"
-DAG = "monthly_log_export"
-GROUPS = ["/shop/orders", "/shop/payments"]
-MONTHS = [f"2025-{month:02d}" for month in range(1, 13)]
 SETTINGS = f"""
 time_zone: {TOKYO}
 targets:
   tokyo:
     connection: aws_default
     region: {REGION}
-    archive:
-      bucket: {BUCKET}
-      log_groups: [{{name: {GROUPS[0]}, reconcile: true}}, {{name: {GROUPS[1]}}}]
+    archive: {ARCHIVE}
 """
-
-
-def planted(group: str, month: str) -> list[int]:
-    """The events of a month, epoch ms: both edges to the millisecond, and some between."""
-    first, last = Window.month(month, TOKYO).export_range()
-    number = 5 + MONTHS.index(month) + 3 * GROUPS.index(group)
-    return [first, *(first + (last - first) * n // number for n in range(1, number)), last]
 
 
 @pytest.fixture(scope="module")
 def client(control):
-    def make(service):
-        return boto3.client(
-            service,
-            endpoint_url=control.endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-
-    return make
+    return export_scenario.clients(control)
 
 
 @pytest.fixture(scope="module")
 def airflow(control, client, boot):
-    client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    client("s3").put_bucket_policy(Bucket=BUCKET, Policy=export_policy(BUCKET, REGION))
-    for group in GROUPS:
-        control.create_log_group(group, region=REGION, creation_time_ms=to_ms(datetime(2024, 12, 1, tzinfo=UTC)))
-        moments = sorted(moment for month in MONTHS for moment in planted(group, month))
-        # The neighbours of the year: in no archive of 2025
-        moments = [moments[0] - 1, *moments, moments[-1] + 1]
-        for stream in ("web/1", "web/2"):
-            mine = moments[0::2] if stream == "web/1" else moments[1::2]
-            events = [{"timestamp": moment, "message": f"{group} {moment}"} for moment in mine]
-            control.put_events(group, stream, events, region=REGION)
+    export_scenario.prepare(control, client)
     # The key is a month in Japan wherever Airflow itself thinks it is.
     airflow = boot(SETTINGS, AIRFLOW__CORE__DEFAULT_TIMEZONE="America/New_York")
     unpause(airflow, DAG)
     return airflow
 
 
-def manifest(client, group, month):
-    key = f"{month.replace('-', '/')}{group}/manifest.json"
-    return json.loads(client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())
-
-
-def forget_archive(client, prefix):
-    for item in client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
-        client("s3").delete_object(Bucket=BUCKET, Key=item["Key"])
-
-
-def wait_for_backfill(airflow, backfill):
-    def done():
-        return airflow.api("GET", f"backfills/{backfill['id']}")["completed_at"] is not None
-
-    wait_until(done, 900, lambda: f"the backfill has not ended: {airflow.api('GET', f'dags/{DAG}/dagRuns')}")
-
-
 def test_a_backfill_of_a_year_archives_exactly_its_twelve_months(airflow, control, client):
-    body = {"dag_id": DAG, "from_date": "2025-01-01T00:00:00Z", "to_date": "2025-12-31T00:00:00Z", "max_active_runs": 1}
+    body = backfill_of(MONTHS)
     dry = airflow.api("POST", "backfills/dry_run", json=body)["backfills"]
     assert [entry["partition_key"] for entry in dry] == MONTHS
     wait_for_backfill(airflow, airflow.api("POST", "backfills", json=body))
-    made = [run for run in airflow.pages(f"dags/{DAG}/dagRuns", "dag_runs") if run["run_type"] == "backfill"]
-    runs = sorted(made, key=lambda run: run["start_date"])
-    assert [(run["partition_key"], run["state"]) for run in runs] == [(month, "success") for month in MONTHS]
-    for month in MONTHS:
-        for group in GROUPS:
-            found, expected = manifest(client, group, month), planted(group, month)
-            assert found["events"] == sum(item["events"] for item in found["objects"]) == len(expected)
-            assert (found["first_event"], found["last_event"]) == (
-                iso(from_ms(expected[0])),
-                iso(from_ms(expected[-1])),
-            )
-            assert (found["complete"], found["state"]) == (True, "final")
-            if group == GROUPS[0]:
-                assert found["reconciliation"]["difference"] == 0
-    created = control.calls("logs.CreateExportTask")
-    assert {call["status"] for call in created} == {200}  # never two at a time: none was refused
-    year = Window(Window.month(MONTHS[0], TOKYO).start, Window.month(MONTHS[-1], TOKYO).end)
-    assert sum(from_ms(call["parameters"]["from"]) in year for call in created) == 24
+    export_scenario.check_archive(airflow, control, client, MONTHS)
 
 
 def test_every_month_leaves_an_asset_event_with_its_summary(airflow):
@@ -197,21 +142,4 @@ def test_a_deferred_export_that_is_marked_failed_is_cancelled_at_aws(airflow, co
 
 
 def test_a_worker_killed_in_mid_export_leaves_one_aws_task_and_a_whole_month(airflow, control, client):
-    forget_archive(client, "2025/06/")
-    control.forget_calls()
-    control.configure(export_running_seconds=8)
-    run_id = airflow.trigger(DAG, "2025-06")
-    wait_until(lambda: control.calls("logs.CreateExportTask") != [], 120, lambda: "no export began")
-    control.configure(export_running_seconds=0.5)
-    running = [t for t in airflow.task_instances(DAG, run_id) if t["task_id"] == "tokyo.export" and t["pid"]]
-    [victim] = [entry for entry in running if entry["state"] == "running"]
-    process = psutil.Process(victim["pid"])
-    worker = process.parent()
-    process.kill()
-    worker.kill()
-    assert airflow.wait_for_run(DAG, run_id, 400) == "success"
-    assert task(airflow, DAG, run_id, "tokyo.export", victim["map_index"])["try_number"] == 2
-    groups = [call["parameters"]["logGroupName"] for call in control.calls("logs.CreateExportTask")]
-    assert sorted(groups) == GROUPS
-    for group in GROUPS:
-        assert manifest(client, group, "2025-06")["events"] == len(planted(group, "2025-06"))
+    export_scenario.kill_in_mid_export(airflow, control, client, "2025-06")
