@@ -211,6 +211,29 @@ def test_a_cell_tells_of_its_manifest_run_and_bucket(visit):
         expect(page.get_by_role("dialog")).to_contain_text("Exported")
 
 
+def test_what_one_opens_while_the_bucket_is_looked_into_stays_open_and_what_one_closes_stays_closed(visit):
+    with visit() as visitor:
+        held = []
+        visitor.page.route("**/api/archive?*stored=true*", lambda route: held.append(route))
+        page = visitor.open()
+        page.get_by_role("gridcell", name=ARCHIVED).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        let_through(page, held)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.reload()
+        page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        let_through(page, held)
+        expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def let_through(page, held):
+    """The answer that was held comes, and is drawn."""
+    looking = page.get_by_text("Looking into the bucket")
+    expect(looking).to_be_visible()
+    held.pop().continue_()
+    expect(looking).to_be_hidden(timeout=30_000)
+
+
 def test_the_grid_is_walked_by_keyboard_and_read_aloud(visit):
     with visit() as visitor:
         page = visitor.open()

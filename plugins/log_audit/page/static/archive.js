@@ -1,9 +1,9 @@
 // Months by log groups: is every month archived and sound?
 import { ask } from "./api.js";
 import { runPage, taskPage } from "./airflow.js";
-import { go } from "./address.js";
+import { go, where } from "./address.js";
 import { bytes, debounced, foreign, h, listed, number, outside, plural, replace, short } from "./dom.js";
-import { closeSheet, empty, facts, grid, headline, legend, notice, openSheet, stateName } from "./parts.js";
+import { closeSheet, empty, facts, followAddress, grid, headline, legend, notice, openSheet, stateName } from "./parts.js";
 import { label, meaning } from "./states.js";
 import { moment, monthName } from "./time.js";
 import { offerBackfill } from "./backfill.js";
@@ -44,7 +44,7 @@ function drawAll(answer, place, show, looking) {
     legend(["final", "provisional", "incomplete", "missing", "failed", "running", "nothing"]),
   );
   drawMarks();
-  openFromAddress(answer, place);
+  followAddress("cell", (key) => openFromAddress(answer, key));
 }
 
 function summary(answer, looking) {
@@ -97,7 +97,7 @@ function drawGrid(answer, place, backfillable, drawMarks) {
   }));
   return grid({
     caption: "Archived months by log group", atEnd: true, corner: "Log group", columns, rows,
-    cell: (row, column) => shown(row, column, row.cells[column.at], place),
+    cell: (row, column) => shown(row, column, row.cells[column.at]),
     open: (row, column) => openCell(answer, row, column.key, row.cells[column.at]),
   });
 }
@@ -113,7 +113,7 @@ function markBox(month, drawMarks) {
   });
 }
 
-function shown(row, column, cell, place) {
+function shown(row, column, cell) {
   const size = cell.events === undefined ? "" : `\n${plural(cell.events, "event")}, ${bytes(cell.bytes ?? 0)}${cell.objects ? ` in ${plural(cell.objects, "object")}` : ""}`;
   const why = (cell.why ?? []).map((text) => `\n${text}`).join("");
   const before = cell.before ? `\nAn earlier archive is there: ${label(cell.before)}.` : "";
@@ -123,17 +123,15 @@ function shown(row, column, cell, place) {
     text: cell.events !== undefined && cell.state !== "failed" ? short(cell.events) : "",
     label: `${mark}${size}${why}`.replaceAll("\n", ". "),
     tip: `${row.group} · ${column.key}\n${mark}${size}${why}${before}`,
-    selected: place.cell === cellKey(row, column.key),
+    selected: where().cell === cellKey(row, column.key),
   };
 }
 
 const cellKey = (row, month) => `${row.target}:${row.group}:${month}`;
 
-function openFromAddress(answer, place) {
-  if (!place.cell) return closeSheet();
-  if (document.getElementById("sheet").open) return;
-  const month = place.cell.slice(-7);
-  const row = answer.rows.find((entry) => cellKey(entry, month) === place.cell);
+function openFromAddress(answer, key) {
+  const month = key.slice(-7);
+  const row = answer.rows.find((entry) => cellKey(entry, month) === key);
   const at = answer.months.indexOf(month);
   if (row && at >= 0) openCell(answer, row, month, row.cells[at]);
 }

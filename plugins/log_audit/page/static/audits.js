@@ -3,7 +3,7 @@ import { ask } from "./api.js";
 import { runPage } from "./airflow.js";
 import { address, go } from "./address.js";
 import { h, listed, number, plural } from "./dom.js";
-import { closeSheet, facts, grid, headline, legend, openSheet, stateName } from "./parts.js";
+import { facts, followAddress, grid, headline, legend, openSheet, stateName } from "./parts.js";
 import { label, meaning } from "./states.js";
 import { shiftMonth, weekday } from "./time.js";
 
@@ -13,8 +13,7 @@ export async function draw(place, signal, show) {
   const answer = await ask("audits", { month: place.month, day: place.day }, signal);
   show(answer, summary(answer), months(answer), aurora(answer), hours(answer), accounts(answer),
     legend(["audited", "found", "empty", "failed", "not_delivered", "not_audited", "running", "waiting", "unknown"]));
-  if (!place.window) closeSheet();
-  else if (!document.getElementById("sheet").open) openFromAddress(answer, place.window);
+  followAddress("window", (window) => openFromAddress(answer, window));
 }
 
 function summary(answer) {

@@ -3,7 +3,7 @@ import { ask } from "./api.js";
 import { runPage } from "./airflow.js";
 import { address, go } from "./address.js";
 import { bytes, debounced, foreign, h, number, outside, plural, s } from "./dom.js";
-import { closeSheet, empty, facts, headline, hideTip, notice, openSheet, pages, showTip, table } from "./parts.js";
+import { empty, facts, followAddress, headline, hideTip, notice, openSheet, pages, showTip, table } from "./parts.js";
 import { day as dayOf, moment, shift, span } from "./time.js";
 
 const SEVERITIES = ["critical", "high", "medium", "low", "info"];
@@ -14,8 +14,7 @@ export async function draw(place, signal, show) {
   const answer = await ask("findings", { first, last, severity, query, target, text, page: place.page }, signal);
   show(answer, summary(answer), controls(answer, place), chart(answer), list(answer, place),
     pages(answer.page, answer.size, answer.total, (page) => go({ page: page || "" })));
-  if (!place.finding) closeSheet();
-  else await openFinding(place.finding, signal);
+  followAddress("finding", (id) => openFinding(id, signal));
 }
 
 function summary(answer) {

@@ -2,6 +2,7 @@
 import { announce, h, icon, replace } from "./dom.js";
 import { label, meaning } from "./states.js";
 import { sharedAddress } from "./airflow.js";
+import { where } from "./address.js";
 
 /**
  * A grid of states to walk through with the arrow keys.
@@ -162,6 +163,13 @@ export function closeSheet() {
     sheet.onclose = null;
     sheet.close();
   }
+}
+
+/** After a drawing: open what the address names, by `open`. It is read now: who waited for data has opened or closed things. */
+export function followAddress(name, open) {
+  const value = where()[name];
+  if (!value) closeSheet();
+  else if (!sheet.open) open(value);
 }
 
 sheet.addEventListener("click", (event) => {
