@@ -19,17 +19,17 @@ run: $(READY) ## the pipelines on sample data: stand-in for AWS and real Airflow
 
 # The modules that boot Airflow kill processes and measure seconds: one that failed is judged a second time, by itself.
 FAILED := import json; print(*sorted({test.split("::")[0] for test in json.load(open(".pytest_cache/v/cache/lastfailed"))}))
-ALONE  = { echo "pytest ended with $$?"; modules=$$($(BIN)/python -c '$(FAILED)') && test -n "$$modules" && $(BIN)/python -m pytest -m e2e $$modules; }
+ALONE  = { echo "pytest ended with $$?"; modules=$$($(BIN)/python -c '$(FAILED)') && test -n "$$modules" && $(BIN)/python -m pytest -m $(1) $$modules; }
 
 test: $(READY) ## every test, the real Airflow included
 	$(BIN)/python -m pytest -n logical -m "not e2e and not celery"
-	$(BIN)/python -m pytest --cache-clear -m e2e || $(ALONE)
+	$(BIN)/python -m pytest --cache-clear -m e2e || $(call ALONE,e2e)
 
 test-fast: $(READY) ## the tests that need no Airflow
 	$(BIN)/python -m pytest -n logical -m "not e2e and not celery"
 
 test-celery: $(READY) ## Airflow on the CeleryExecutor with PostgreSQL, Redis and two workers
-	$(BIN)/python -m pytest -m celery
+	$(BIN)/python -m pytest --cache-clear -m celery || $(call ALONE,celery)
 
 # ONLY=name runs one of them. The results are kept in benchmarks/results/, and the README's table is made of them.
 bench: $(READY) ## ours and the baseline side by side: waits, delays, parsing, bytes (ONLY=name: one of them)

@@ -132,7 +132,7 @@ def ship_now_and_audit(airflow: LocalAirflow, control: Control, shop: Aurora) ->
 def kill_after_slack_took_it(airflow: LocalAirflow, control: Control, shop: Aurora, hour: str) -> Killed:
     """The worker that tells of a window dies before it hears that Slack has the message: it is told once."""
     control.forget_calls()
-    control.fault("slack.chat.postMessage", drop="after", delay=8)
+    control.fault("slack.chat.postMessage", drop="after", delay=20)
     delivered = ship(control, shop, "orders", hour, aurora_lines.with_incident)
     alert = wait_for(lambda: running(airflow, AUDIT, "alert"), 180, "alert does not run")
     wait_until(lambda: control.calls("slack.chat.postMessage") != [], 60, lambda: "nothing was posted")
