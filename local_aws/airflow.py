@@ -81,7 +81,7 @@ class LocalAirflow:
         self.users = users
         self.passwords = {user: secrets.token_urlsafe(12) for user in users}
         self.url = f"http://127.0.0.1:{port}"
-        self.env = {**os.environ, **self._configuration(), **(env or {})}
+        self.env = {**os.environ, **self._configuration(), **self._executor(), **(env or {})}
         self.components: dict[str, list[str]] = dict(COMPONENTS)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: dict[str, requests.Session] = {}
@@ -99,10 +99,9 @@ class LocalAirflow:
             "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             # SQLite lets one write at a time; on a busy machine the others wait longer than its own 5 s.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout=60",
-            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__PARALLELISM": "16",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in self.users.items()),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
@@ -115,6 +114,14 @@ class LocalAirflow:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def _executor(self) -> dict[str, str]:
+        return {
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            # Tasks are forked from a process that has imported what they need.
+            "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
+            "AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD": "airflow,log_audit.preload",
         }
 
     def __enter__(self) -> LocalAirflow:
@@ -165,8 +172,8 @@ class LocalAirflow:
         """
         line = [psutil.Process(task["pid"]), *psutil.Process(task["pid"]).parents()]
         scheduler = [process.pid for process in line].index(self._running("scheduler"))
-        # The scheduler's own child. A task that has lost its worker is a child of process 1, as all others are.
-        kill_tree(line[scheduler - 1])
+        # A child of the scheduler's fork server. A task that has lost its worker is a child of process 1.
+        kill_tree(line[scheduler - 2])
         return None
 
     def _running(self, name: str) -> int:

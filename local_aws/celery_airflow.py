@@ -23,11 +23,15 @@ class CeleryAirflow(LocalAirflow):
     def __init__(
         self, home: Path, port: int, services: Services, env: Mapping[str, str] | None = None, workers: int = 2
     ) -> None:
-        super().__init__(home, port, {**celery_configuration(services), **(env or {})})
+        self.services = services
+        super().__init__(home, port, env)
         self.workers = [f"worker-{number}" for number in range(1, workers + 1)]
         # The API server reads the logs from the folder, so no worker needs to serve its own.
         options = ["--skip-serve-logs", "--celery-hostname"]
         self.components |= {name: ["celery", "worker", *options, name] for name in self.workers}
+
+    def _executor(self) -> dict[str, str]:
+        return celery_configuration(self.services)
 
     def healthy(self) -> bool:
         return super().healthy() and set(self.workers) <= self.answering()
@@ -56,8 +60,8 @@ def celery_configuration(services: Services) -> dict[str, str]:
         "AIRFLOW__CELERY__BROKER_URL": services.redis,
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
-        # The result of each task names its worker.
-        "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": json.dumps({"result_extended": True}),
+        # The result of each task names its worker, which production has no use for.
+        "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": json.dumps({"imports": ["log_audit.preload"], "result_extended": True}),
         # A worker waits this long after a task before it reports its end.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }

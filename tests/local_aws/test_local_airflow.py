@@ -11,7 +11,8 @@ from local_aws.airflow import LocalAirflow, kill_tree
 SLEEP = "import time; time.sleep(60)"
 PARENT = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', '{SLEEP}']); print(p.pid, flush=True)"
 WORKER = f"{PARENT}; p.wait()"
-SCHEDULER = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WORKER!r}])"
+FORK_SERVER = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WORKER!r}])"
+SCHEDULER = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {FORK_SERVER!r}])"
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def end(pid):
     subprocess.run(["kill", "-9", str(pid)], check=False)
 
 
-def test_the_worker_of_a_task_is_the_schedulers_child_and_goes_with_its_task(home, start, killed):
+def test_the_worker_of_a_task_is_the_fork_servers_child_and_goes_with_its_task(home, start, killed):
     scheduler, task = start(SCHEDULER)
     home.processes["scheduler"] = scheduler
     worker = psutil.Process(task).ppid()

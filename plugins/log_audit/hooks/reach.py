@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +44,14 @@ class ReachHook(AwsGenericHook[Any]):
         events.register("after-call-error", _Listener(way).failed)
         events.register("after-call", _Listener(way).answered)
         return session
+
+    @staticmethod
+    def _find_operator_class_name(target_function_name: str) -> str | None:
+        """Who calls AWS, for the user agent. The provider's own reads the source file of every frame of the stack."""
+        frame = inspect.currentframe()
+        while frame and frame.f_code.co_name != target_function_name:
+            frame = frame.f_back
+        return type(frame.f_locals["self"]).__name__ if frame else None
 
     @property
     def _way(self) -> Way:

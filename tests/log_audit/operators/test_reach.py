@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 import pkgutil
 
@@ -242,3 +243,15 @@ def test_a_refusal_that_breaks_off_is_not_taken_for_a_refusal(aws, aws_client, m
         client.get_object(Bucket="logs", Key="manifest.json")
     with pytest.raises(client.exceptions.NoSuchKey):
         client.get_object(Bucket="logs", Key="manifest.json")
+
+
+def test_the_user_agent_names_the_operator_and_no_source_file_is_read_for_it(monkeypatch):
+    class AuditOperator:
+        def execute(self):
+            return LogsHook(aws_conn_id="here").conn.meta.config.user_agent_extra
+
+    looked = []
+    monkeypatch.setattr(inspect, "stack", lambda: looked.append("at every frame's source") or [])
+    monkeypatch.setenv("AIRFLOW_CONN_HERE", aws_connection("http://127.0.0.1:1"))
+    assert "Caller/AuditOperator" in AuditOperator().execute()
+    assert looked == []
