@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
 from local_aws.control import Control
 from local_aws.samples import export_policy
@@ -13,12 +12,6 @@ from log_audit.window import to_ms
 from tests.log_audit.operators.archive_line import BUCKET, NOW, REGION, at
 from tests.support.check_runs import NOON, Checks
 from tests.support.delivery_runs import SETTINGS, Deliveries
-
-
-@pytest.fixture(autouse=True)
-def _caller_is_known(monkeypatch):
-    """The provider looks for its caller in the sources of all modules: slow where a whole suite is loaded."""
-    monkeypatch.setattr(AwsGenericHook, "_get_caller", lambda self, *_: "Test")
 
 
 @pytest.fixture(autouse=True)
