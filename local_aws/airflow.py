@@ -24,6 +24,11 @@ import requests
 
 PROJECT = Path(__file__).resolve().parents[1]
 RETRIES = 10
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+# SQLite lets one write at a time; on a busy machine the others wait longer than its own 5 s. The API server writes what
+# it logs of a request in its event loop, without which no other request of its own can commit: where one of these has
+# the database meanwhile, both wait until the time is over. So its time is short, and it answers that it could not.
+LOCK_SECONDS, LOCK_SECONDS_OF_API = 60, 8
 COMPONENTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -99,8 +104,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            # SQLite lets one write at a time; on a busy machine the others wait longer than its own 5 s.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout=60",
+            DATABASE: f"sqlite:///{self.home}/airflow.db?timeout={LOCK_SECONDS}",
             "AIRFLOW__CORE__PARALLELISM": "16",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(":".join(user) for user in self.users.items()),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
@@ -123,6 +127,12 @@ class LocalAirflow:
             "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
             "AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD": "airflow,log_audit.preload",
         }
+
+    def _env_of(self, component: str) -> dict[str, str]:
+        if component != "api-server":
+            return self.env
+        patience = (f"?timeout={LOCK_SECONDS}", f"?timeout={LOCK_SECONDS_OF_API}")
+        return {**self.env, DATABASE: self.env[DATABASE].replace(*patience)}
 
     def __enter__(self) -> LocalAirflow:
         self.start()
@@ -150,7 +160,7 @@ class LocalAirflow:
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 ["airflow", *self.components[name]],
-                env=self.env,
+                env=self._env_of(name),
                 cwd=self.home,  # how processes_of() knows its own
                 stdout=log,
                 stderr=subprocess.STDOUT,

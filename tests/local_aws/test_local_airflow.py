@@ -95,3 +95,13 @@ def test_what_we_did_not_start_is_never_killed(killed, pid):
     with pytest.raises(ValueError, match="was not started from here"):
         kill_tree(psutil.Process(pid))
     assert killed == []
+
+
+@pytest.mark.parametrize(("component", "seconds"), [("api-server", 8), ("scheduler", 60), ("triggerer", 60)])
+def test_the_api_server_waits_for_the_database_less_long_than_whoever_waits_for_it(
+    home, monkeypatch, component, seconds
+):
+    started = {}
+    monkeypatch.setattr(subprocess, "Popen", lambda words, env, **_: started.update({words[1]: env}))
+    home.start_component(component)
+    assert started[component]["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith(f"/airflow.db?timeout={seconds}")
