@@ -4,9 +4,9 @@
 **When** daily at 05:00 business time, for what arrived in the 24 hours before.
 
 **What** the same checks as `insights_checks`, over exactly those events that arrived later than the check's look-back
-(15 minutes) after their own time, up to 2 days late. The two together see every event once. This one query a day
-scans the days behind it, so that the five-minute runs need not. A check whose own look-back is 2 days or more is left
-out: its five-minute runs see all of that themselves.
+(3 minutes by default) after their own time, up to 2 days late. The two together see every event once. This one query a
+day scans the days behind it, so that the five-minute runs need not. A check whose own look-back is 2 days or more is
+left out: its five-minute runs see all of that themselves.
 
 **When it is red** a check could not look, or Slack did not accept an alert. The red task's last lines say what to
 change; the next run covers what this one missed.

@@ -101,6 +101,13 @@ def test_the_outputs_are_what_the_settings_ask_for(outputs: dict[str, str], targ
     )
 
 
+def test_the_fragment_names_the_prefix_that_the_tasks_ship_to(aws: Control, aws_client: Callable[..., Any]) -> None:
+    clusters = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/batch"
+    where = {"AuroraBucketName": "mine", "AuroraPrefix": "logs/db"}
+    outputs = create(aws_client("cloudformation"), EcsClusterArns=clusters, **where)
+    assert yaml.safe_load(outputs["Settings"])["aurora"]["location"] == outputs["AuroraLocation"] == "s3://mine/logs/db"
+
+
 def test_without_anything_optional_the_fragment_is_still_yaml(aws: Control, aws_client: Callable[..., Any]) -> None:
     outputs = create(aws_client("cloudformation"), CreateSchedulerCalls="false", ArchivePrefix="")
     assert yaml.safe_load(outputs["Settings"]) == {
