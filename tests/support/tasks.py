@@ -34,6 +34,7 @@ class TaskInstance:
         self.task_id = task_id
         self.map_index = map_index
         self.dag_id, self.run_id = "dag", "run"
+        self.max_tries = run.max_tries
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.run.xcoms[self.task_id, self.map_index, key] = value
@@ -102,6 +103,7 @@ class Run:
         self.asset_stores = AssetStores() if asset_stores is None else asset_stores
         self.xcoms: dict[tuple[str, int, str], Any] = {}
         self.states: dict[tuple[str, int], str] = {}
+        self.max_tries = 4  # a clear raises it
         self.stores: dict[tuple[str, int], Store] = {}
         self.events = Events()
         self.deferrals: list[str] = []

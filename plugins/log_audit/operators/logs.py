@@ -98,7 +98,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         if self._is_archived(job):
             return {"reused": True, "index": context["ti"].map_index, "job": job.to_json()}
         store = context["task_state_store"]
-        self._export_task_id = self._find_again(store)
+        self._export_task_id = self._find_again(store, context["ti"].max_tries)
         while self._export_task_id is None:
             self._export_task_id = self._create(store, job)
             if self._export_task_id is None:
@@ -123,10 +123,13 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         self.log.info("%s %s is in the archive, sound: nothing to export", job.log_group, job.month)
         return True
 
-    def _find_again(self, store: Any) -> str | None:
-        """The export task that an earlier try of this Airflow task started and did not live to see end."""
+    def _find_again(self, store: Any, max_tries: int) -> str | None:
+        """The export task that an earlier try of this Airflow task started, and did not live to tell the end of."""
         record = store.get("export")
         if not record:
+            return None
+        if record.get("ended", max_tries) != max_tries:
+            store.delete("export")  # that try succeeded, and somebody has cleared the task since
             return None
         if task_id := record.get("task_id"):
             task = self.hook.export_task(task_id)
@@ -136,7 +139,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
             store.delete("export")
             return None
         self.log.info("found export task %s of an earlier try, %s", task["taskId"], task["status"]["code"])
-        store.set("export", {"name": record["name"], "task_id": task["taskId"]})
+        store.set("export", {**record, "task_id": task["taskId"]})
         return task["taskId"]
 
     def _create(self, store: Any, job: ArchiveJob) -> str | None:
@@ -228,7 +231,10 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         return self._finish(context, ArchiveJob.of(self.job), event["export_task_id"])
 
     def _finish(self, context: Context, job: ArchiveJob, task_id: str) -> dict[str, Any]:
-        """What the task returns. The stored id goes last: after a fault on the way the next try finds this export."""
+        """What the task returns. The stored id stays: a try that follows a death before Airflow knows finds this export.
+
+        A clear raises ``max_tries``, a retry does not: so the id is of no use to whoever exports the month anew.
+        """
         task = self.hook.export_task(task_id)
         store: Any = context["task_state_store"]
         if task and task["status"]["code"] in ACTIVE:
@@ -251,7 +257,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
             "bytes": sum(item.bytes for item in stored),
             "notes": self._shortfalls(job, exported_at),
         }
-        store.delete("export")
+        store.set("export", {"task_id": task_id, "ended": context["ti"].max_tries})
         self._count(context, task, made)
         return made
 

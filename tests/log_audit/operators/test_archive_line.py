@@ -237,7 +237,7 @@ def test_another_export_is_waited_for_deferred_and_named(aws, aws_client, group,
         f"waiting for another export to end: task {other} (somebody else) of log group /other"
         in capsys.readouterr().out
     )
-    assert line.run.stores["export", 0] == {}
+    assert "slot_waited" not in line.run.stores["export", 0]
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
@@ -266,7 +266,7 @@ def test_a_slot_that_is_taken_though_no_export_shows_is_asked_for_once_a_poll(aw
     assert len(begun) == 4
     assert all(later - earlier >= 0.9 for earlier, later in pairwise(begun))
     assert not any("nextToken" in call["parameters"] for call in aws.calls("logs.DescribeExportTasks"))
-    assert line.run.stores["export", 0] == {}
+    assert "slot_waited" not in line.run.stores["export", 0]
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
@@ -277,7 +277,7 @@ def test_a_slot_that_is_taken_though_no_export_shows_is_given_up_after_the_set_t
     with pytest.raises(SlotTimeoutError, match=r"gave up after 0:00:02.500000 .* active now: none at this moment"):
         line.export()
     assert 2 <= len(aws.calls("logs.CreateExportTask")) <= 4  # not hundreds
-    assert line.run.stores["export", 0] == {}
+    assert "slot_waited" not in line.run.stores["export", 0]
 
 
 def test_a_fault_while_waiting_for_the_slot_is_passing_and_the_time_waited_is_kept(aws, group):
@@ -297,7 +297,7 @@ def test_a_fault_while_waiting_for_the_slot_is_passing_and_the_time_waited_is_ke
     with pytest.raises(SlotTimeoutError, match="gave up after 1 day, 2:00:00"):
         line.export_task(line.jobs[0]).slot_free(line.run.context("export", 0), event)
     line.export()
-    assert line.run.stores["export", 0] == {}
+    assert "slot_waited" not in line.run.stores["export", 0]
 
 
 def test_a_fault_that_the_trigger_meets_is_passing(aws, group):
@@ -372,6 +372,25 @@ def test_a_worker_that_dies_after_create_leaves_one_aws_task(aws, aws_client, gr
     line.run.stores["export", 0].lives = 9
     line.export()
     assert len(exports(aws, aws_client)) == 1
+
+
+def test_a_worker_that_dies_before_airflow_knows_of_the_end_leaves_one_aws_task(aws, aws_client, group):
+    line = Line(APP)
+    line.plan()
+    line.export()
+    told = line.run.xcoms.pop(("export", 0, "return_value"))
+    line.export()
+    assert line.run.xcoms["export", 0, "return_value"] == told
+    assert len(exports(aws, aws_client)) == 1
+
+
+def test_who_clears_an_export_that_went_well_has_another_one(aws, aws_client, group):
+    line = Line(APP)
+    line.plan()
+    line.export()
+    line.run.max_tries += 1
+    line.export()
+    assert len(exports(aws, aws_client)) == 2
 
 
 def test_a_worker_that_dies_before_create_makes_the_task_on_its_retry(aws, aws_client, group):
@@ -454,7 +473,7 @@ def test_a_fault_after_the_export_does_not_make_a_second_one(aws, aws_client, gr
     assert retried(raised.value)
     line.export()
     assert len(exports(aws, aws_client)) == 1
-    assert line.run.stores["export", 0] == {}
+    assert "slot_waited" not in line.run.stores["export", 0]
 
 
 # COMPLETED is not enough
@@ -555,6 +574,7 @@ def test_a_finished_export_that_is_cleared_looks_at_the_manifest_alone(aws, aws_
     aws.put_events(group, "s", events("a"), region=REGION)
     line = Line(APP)
     line.all()
+    line.run.max_tries += 1
     assert line.export()["reused"]
     s3.delete_object(Bucket=BUCKET, Key="2026/10/logs/app/manifest.json")
     assert "reused" not in line.export()
