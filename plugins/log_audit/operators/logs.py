@@ -231,7 +231,7 @@ class CloudWatchLogsExportOperator(ArchiveBucketMixin, WaitingOperator[LogsHook]
         return self._finish(context, ArchiveJob.of(self.job), event["export_task_id"])
 
     def _finish(self, context: Context, job: ArchiveJob, task_id: str) -> dict[str, Any]:
-        """What the task returns. The stored id stays: a try that follows a death before Airflow knows finds this export.
+        """What the task returns. The stored id stays, for a try that follows a death before Airflow knew of the end.
 
         A clear raises ``max_tries``, a retry does not: so the id is of no use to whoever exports the month anew.
         """
