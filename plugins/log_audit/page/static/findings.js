@@ -1,7 +1,7 @@
 // What was found, where and when.
 import { ask } from "./api.js";
 import { runPage } from "./airflow.js";
-import { address, go } from "./address.js";
+import { address, go, where } from "./address.js";
 import { bytes, debounced, foreign, h, number, outside, plural, s } from "./dom.js";
 import { empty, facts, followAddress, headline, hideTip, notice, openSheet, pages, showTip, table } from "./parts.js";
 import { day as dayOf, moment, shift, span } from "./time.js";
@@ -123,6 +123,7 @@ async function openFinding(id, signal) {
   const closed = () => go({ finding: "" }, { quiet: true });
   try {
     const { finding, query } = await ask("finding", { id }, signal);
+    if (where().finding !== id) return; // closed meanwhile
     openSheet(foreign(finding.title), details(finding, query), closed);
   } catch (error) {
     if (error.name !== "AbortError") openSheet("This finding cannot be shown", notice("warn", error.message), closed);
